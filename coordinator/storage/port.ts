@@ -1,0 +1,269 @@
+/**
+ * What the coordinator needs from its store. Two implementations (memory, PostgreSQL) pass one contract suite,
+ * `test/contract/storage.ts`.
+ *
+ * Rules that both keep:
+ * - Whatever a method acknowledges is durable (memory: until the process ends).
+ * - All changes to a study's trials happen inside `inStudy`, which holds the study's row lock; so numbers and finish
+ *   sequences become visible in increasing order, and what a transaction reads of its study is committed.
+ * - Time is an argument, in UTC milliseconds; the store has no clock.
+ * - NaN and ±Infinity survive in metrics, values and reports.
+ * - A failure of the store itself is a `StorageUnavailable`; anything else thrown is a bug.
+ */
+import type {
+  DatasetHash,
+  LeaseToken,
+  RequestId,
+  StudyId,
+  TrialNumber,
+  WorkerId,
+} from '../../shared/core/ids.js';
+import type { Params } from '../../shared/core/space/parameter.js';
+import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
+
+/** The store cannot be reached or refuses work right now; the caller may try again. */
+export class StorageUnavailable extends Error {
+  override readonly name = 'StorageUnavailable';
+}
+
+export const studyStates = ['RUNNING', 'PAUSED', 'STOPPED', 'FINISHED'] as const;
+/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED for good); FINISHED has used up its budget. */
+export type StudyState = (typeof studyStates)[number];
+
+export interface NewStudy {
+  readonly definition: StudyDefinition;
+  /** The study file as the user wrote it. */
+  readonly definitionText: string;
+  /** SHA-256 of `definitionText`, lower-case hexadecimal. */
+  readonly definitionHash: string;
+  /** The data set the study is pinned to. */
+  readonly dataset: DatasetHash | null;
+  readonly createdAtMs: number;
+}
+
+export interface StudyRecord extends NewStudy {
+  readonly id: StudyId;
+  readonly state: StudyState;
+  /** Budget in force; starts as `definition.trials` and can be raised or lowered later. */
+  readonly trialsMax: number;
+  /** Number that the next new trial gets. */
+  readonly nextNumber: number;
+  /** Finish sequence of the trial that finished last; 0 when none has. */
+  readonly finishSequence: number;
+}
+
+export interface Lease {
+  readonly token: LeaseToken;
+  readonly expiresAtMs: number;
+  readonly worker: WorkerId;
+  readonly gpuUuid: string | null;
+  /** The worker's memory at the time of the lease, bytes; null when unknown. */
+  readonly gpuMemoryBytes: number | null;
+}
+
+/** What a suggestion saw: every trial finished up to `finishSequence`, and these running ones. */
+export interface Watermark {
+  readonly finishSequence: number;
+  /** Numbers of the other running trials, ascending. */
+  readonly running: readonly number[];
+}
+
+/** Attempts that ended without a result, by what they count against. */
+export interface RetryCounts {
+  readonly error: number;
+  readonly timeout: number;
+  /** Lost and preempted. */
+  readonly lost: number;
+}
+
+export interface TrialRecord {
+  readonly number: TrialNumber;
+  readonly state: TrialState;
+  readonly reason: TrialReason | null;
+  /** Values given from outside (enqueue); null for a trial that the sampler made whole. */
+  readonly given: Params | null;
+  /** Complete parameters; null only while WAITING and never suggested for. */
+  readonly params: Params | null;
+  readonly offGrid: boolean;
+  readonly values: readonly number[];
+  readonly metrics: Metrics;
+  readonly attempt: number;
+  readonly retries: RetryCounts;
+  /** Present exactly while RUNNING. */
+  readonly lease: Lease | null;
+  /** Smallest memory (exclusive) that the next attempt's GPU must have, bytes; set after an out-of-memory. */
+  readonly memoryFloorBytes: number | null;
+  readonly watermark: Watermark | null;
+  /** Worker of the latest attempt. */
+  readonly worker: WorkerId | null;
+  readonly message: string;
+  /** A cancel was asked for; the worker learns of it with its next heartbeat or report. */
+  readonly cancelRequested: boolean;
+  /** The report with the largest step of the latest attempt. */
+  readonly lastReport: TrialReport | null;
+  readonly createdAtMs: number;
+  /** Start of the first attempt. */
+  readonly startedAtMs: number | null;
+  readonly finishedAtMs: number | null;
+  /** Position in the order of finishing, from 1; present exactly when the trial is finished. */
+  readonly finishSequence: number | null;
+}
+
+export interface TrialReport {
+  readonly step: number;
+  readonly metrics: Metrics;
+}
+
+/** How one attempt went; one row per lease ever given. */
+export interface AttemptRecord {
+  readonly number: TrialNumber;
+  readonly attempt: number;
+  readonly token: LeaseToken;
+  /** The ask that led to it; unique, so that a repeated ask finds its answer. */
+  readonly requestId: RequestId;
+  readonly worker: WorkerId;
+  readonly gpuUuid: string | null;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** Null while it runs. */
+  readonly outcome: TrialReason | null;
+  readonly message: string;
+  readonly peakMemoryBytes: number | null;
+}
+
+/** A result that came under a lease that was no longer valid: evidence, without effect. */
+export interface LateResult {
+  readonly number: TrialNumber;
+  readonly token: LeaseToken;
+  readonly worker: WorkerId;
+  readonly receivedAtMs: number;
+  readonly outcome: TrialReason;
+  readonly metrics: Metrics;
+  readonly message: string;
+}
+
+export interface WorkerRecord {
+  readonly id: WorkerId;
+  readonly host: string;
+  readonly gpuUuid: string | null;
+  readonly gpuName: string;
+  readonly gpuMemoryBytes: number | null;
+  readonly slots: number;
+  readonly runtime: string;
+  readonly version: string;
+  readonly registeredAtMs: number;
+  readonly lastSeenAtMs: number;
+}
+
+export interface DatasetRecord {
+  readonly hash: DatasetHash;
+  /** Newest name under which it was stored. */
+  readonly name: string;
+  readonly layout: string;
+  readonly rows: number;
+  readonly firstTimeMs: number;
+  readonly lastTimeMs: number;
+  readonly bytes: number;
+  readonly createdAtMs: number;
+}
+
+/** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
+export interface StudyTransaction {
+  /** The study as it stands inside this transaction (after this transaction's own changes). */
+  study(): StudyRecord;
+  setStudy(change: { readonly state?: StudyState; readonly trialsMax?: number }): Promise<void>;
+
+  trial(number: TrialNumber): Promise<TrialRecord | null>;
+  attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null>;
+  attemptByToken(token: LeaseToken): Promise<AttemptRecord | null>;
+  /**
+   * The WAITING trial with the lowest number that a GPU with this much memory may run (a trial with a
+   * `memoryFloorBytes` needs strictly more; unknown memory satisfies no floor).
+   */
+  nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null>;
+  /** Trials with a finish sequence above the given one, in that order, `limit` at most. */
+  finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]>;
+  /** RUNNING trials in number order. */
+  running(): Promise<readonly TrialRecord[]>;
+
+  /** Stores a new trial under `study().nextNumber` and moves that on. */
+  insertTrial(trial: Omit<TrialRecord, 'number' | 'finishSequence'>): Promise<TrialRecord>;
+  /**
+   * Replaces a trial's row. Entering a finished state (COMPLETE, PRUNED, FAIL, CANCELLED) assigns the next finish
+   * sequence. Refuses (assertion) to change a trial that was already finished.
+   */
+  updateTrial(trial: Omit<TrialRecord, 'finishSequence'>): Promise<TrialRecord>;
+  insertAttempt(attempt: AttemptRecord): Promise<void>;
+  endAttempt(
+    token: LeaseToken,
+    end: Pick<AttemptRecord, 'endedAtMs' | 'outcome' | 'message' | 'peakMemoryBytes'>,
+  ): Promise<void>;
+  insertLateResult(result: LateResult): Promise<void>;
+}
+
+export type TrialCounts = Readonly<Record<TrialState, number>>;
+
+export interface TrialPage {
+  /** Only trials with a number ≥ this. */
+  readonly fromNumber: number;
+  readonly limit: number;
+  /** Empty = all states. */
+  readonly states?: readonly TrialState[];
+}
+
+export interface Storage {
+  /** Creates a study, and its enqueued trials as WAITING ones with the first numbers. Null when the name is taken. */
+  createStudy(study: NewStudy): Promise<StudyRecord | null>;
+  findStudy(name: string): Promise<StudyRecord | null>;
+  /** By id, ascending. */
+  listStudies(): Promise<readonly StudyRecord[]>;
+  /** Removes the study with all it owns. False when there is none. Data sets stay. */
+  deleteStudy(id: StudyId): Promise<boolean>;
+
+  /**
+   * Runs `work` in one transaction that holds the lock on the study's row; commits when it resolves, rolls back when
+   * it rejects. `work` may run more than once (serialization failures), so it has no effects besides. Null when the
+   * study does not exist.
+   */
+  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null>;
+
+  /** By number, ascending. */
+  listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]>;
+  countTrials(study: StudyId): Promise<TrialCounts>;
+  listAttempts(study: StudyId, number: TrialNumber): Promise<readonly AttemptRecord[]>;
+  listLateResults(study: StudyId): Promise<readonly LateResult[]>;
+  listReports(study: StudyId, number: TrialNumber): Promise<readonly TrialReport[]>;
+
+  /**
+   * Stores a report if `token` is still the trial's lease, once per step (a repeated step overwrites), and moves the
+   * lease's expiry. Answers what the worker should do.
+   */
+  report(token: LeaseToken, report: TrialReport, leaseExpiresAtMs: number): Promise<LeaseAnswer>;
+  /** Moves the expiry of every lease that still holds. One answer per token, in order. */
+  extendLeases(tokens: readonly LeaseToken[], leaseExpiresAtMs: number): Promise<readonly LeaseAnswer[]>;
+  /** The trial that a token was ever given for; null when the token is unknown. */
+  findLease(token: LeaseToken): Promise<{ readonly study: StudyId; readonly number: TrialNumber } | null>;
+  /** Leases that ended before `nowMs`, oldest first, `limit` at most. */
+  expiredLeases(
+    nowMs: number,
+    limit: number,
+  ): Promise<readonly { study: StudyId; number: TrialNumber; token: LeaseToken }[]>;
+
+  /** Inserts or refreshes a worker by id (registeredAtMs stays). */
+  putWorker(worker: WorkerRecord): Promise<void>;
+  touchWorker(id: WorkerId, lastSeenAtMs: number): Promise<boolean>;
+  listWorkers(): Promise<readonly WorkerRecord[]>;
+
+  /** Stores a data set's canonical bytes, chunk by chunk in one transaction; a known hash only takes the new name. */
+  putDataset(dataset: DatasetRecord, chunks: Iterable<Uint8Array>): Promise<void>;
+  /** By exact hash, by name (newest under that name), or by a hash prefix of at least 8 digits that is unique. */
+  findDataset(nameOrHash: string): Promise<DatasetRecord | null>;
+  listDatasets(): Promise<readonly DatasetRecord[]>;
+  /** The chunks of a data set in order; empty when the hash is unknown. */
+  readDataset(hash: DatasetHash): AsyncIterable<Uint8Array>;
+
+  close(): Promise<void>;
+}
+
+export type LeaseAnswer = 'ok' | 'cancel' | 'lost';

@@ -1,0 +1,56 @@
+import type { Params } from '../space/parameter.js';
+
+/** Optuna's state names plus CANCELLED (architecture §5). */
+export const trialStates = ['WAITING', 'RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'CANCELLED'] as const;
+export type TrialState = (typeof trialStates)[number];
+
+/** Why a trial is in its state. */
+export const trialReasons = [
+  'finished',
+  'pruner',
+  'oom',
+  'diverged',
+  'infeasible',
+  'error',
+  'timeout',
+  'lost',
+  'preempted',
+  'cancelled',
+] as const;
+export type TrialReason = (typeof trialReasons)[number];
+
+/** Reasons a worker can give for an attempt that brought no result. */
+export type FailureReason = Extract<
+  TrialReason,
+  'oom' | 'diverged' | 'infeasible' | 'error' | 'timeout' | 'lost' | 'preempted'
+>;
+
+/** Named numbers that a trainer reports; NaN and infinities are legal. */
+export type Metrics = Readonly<Record<string, number>>;
+
+/** What became of one attempt at a trial. */
+export type AttemptOutcome =
+  | { readonly kind: 'completed'; readonly metrics: Metrics }
+  | { readonly kind: 'pruned' }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string };
+
+/** A finished or unfinished trial as people see it. */
+export interface Trial {
+  readonly number: number;
+  readonly state: TrialState;
+  /** Null while the trial has never run. */
+  readonly reason: TrialReason | null;
+  readonly params: Params;
+  /** True when some value lies outside its parameter's grid or range (an enqueued trial). */
+  readonly offGrid: boolean;
+  /** Objective values, empty unless COMPLETE. */
+  readonly values: readonly number[];
+  readonly metrics: Metrics;
+  /** Attempts started so far. */
+  readonly attempt: number;
+  /** Error text of the last failed attempt, or ''. */
+  readonly message: string;
+  readonly worker: string | null;
+  readonly startedAtMs: number | null;
+  readonly finishedAtMs: number | null;
+}
