@@ -1,0 +1,28 @@
+import type { LeaseToken } from '../../shared/core/ids.js';
+import type { Clock } from '../../shared/platform/clock.js';
+import type { Log } from '../../shared/platform/log.js';
+import type { Storage } from '../storage/port.js';
+import type { Histories } from './history.js';
+import type { WorkSignal } from './work-signal.js';
+
+/** What every use case works with. Built once, in `main.ts`; holds no truth that storage does not hold. */
+export interface AppContext {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mintToken: () => LeaseToken;
+  readonly settings: AppSettings;
+  readonly signal: WorkSignal;
+  readonly histories: Histories;
+}
+
+export interface AppSettings {
+  readonly leaseTtlMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** A held ask looks at storage at least this often, for what other replicas changed. */
+  readonly pollIntervalMs: number;
+  /** How long ago a worker may have been seen to count as one that could take a trial. */
+  readonly workerMemoryMs: number;
+  /** Names of the studies that workers are given trials of; null for every running one. */
+  readonly serves: ReadonlySet<string> | null;
+}

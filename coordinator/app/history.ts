@@ -1,0 +1,83 @@
+import { assert } from '../../shared/core/assert.js';
+import type { StudyId } from '../../shared/core/ids.js';
+import type { FinishedTrial } from '../../shared/core/sampler/sampler.js';
+import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
+import { objectiveValues } from '../../shared/core/study/objective.js';
+import type { StudyTransaction, TrialRecord } from '../storage/port.js';
+
+/** Rows read per query while a history catches up. */
+const pageSize = 1_000;
+
+/**
+ * The projection of one study: its finished trials as the sampler sees them. A cache: it can be dropped at any time
+ * and is brought up to date inside the transaction that uses it. What it reads there is committed, because every
+ * finish happens under the study's lock; so a transaction that rolls back leaves it true.
+ */
+export class History {
+  readonly #objectives: readonly Objective[];
+  readonly #finished: FinishedTrial[] = [];
+  #finishSequence = 0;
+
+  constructor(definition: StudyDefinition) {
+    this.#objectives = definition.objectives;
+  }
+
+  /** COMPLETE and PRUNED trials in number order. */
+  get finished(): readonly FinishedTrial[] {
+    return this.#finished;
+  }
+
+  /** Reads what finished since the last time. */
+  async refresh(transaction: StudyTransaction): Promise<void> {
+    const target = transaction.study().finishSequence;
+    while (this.#finishSequence < target) {
+      const page = await transaction.finishedAfter(this.#finishSequence, pageSize);
+      assert(page.length > 0, `finish sequence ${this.#finishSequence + 1} of ${target} is missing`);
+      for (const trial of page) this.#fold(trial);
+    }
+  }
+
+  #fold(trial: TrialRecord): void {
+    assert(trial.finishSequence === this.#finishSequence + 1, 'finished trials come in finish order');
+    this.#finishSequence = trial.finishSequence;
+    const seen = this.#asFinished(trial);
+    if (seen !== null) this.#insert(seen);
+  }
+
+  /** FAIL and CANCELLED trials tell the sampler nothing. */
+  #asFinished(trial: TrialRecord): FinishedTrial | null {
+    const { number, params } = trial;
+    if (params === null) return null;
+    if (trial.state === 'COMPLETE') return { state: 'COMPLETE', number, params, values: trial.values };
+    if (trial.state !== 'PRUNED') return null;
+    const report = trial.lastReport;
+    if (report === null) return { state: 'PRUNED', number, params, lastReport: null };
+    const judged = objectiveValues(this.#objectives, report.metrics);
+    const value = judged.kind === 'values' ? (judged.values[0] ?? NaN) : NaN;
+    return { state: 'PRUNED', number, params, lastReport: { step: report.step, value } };
+  }
+
+  #insert(trial: FinishedTrial): void {
+    let position = this.#finished.length;
+    while (position > 0 && (this.#finished[position - 1]?.number ?? -1) > trial.number) position -= 1;
+    this.#finished.splice(position, 0, trial);
+  }
+}
+
+/** The histories of all studies that this process has worked for. */
+export class Histories {
+  readonly #byStudy = new Map<StudyId, History>();
+
+  /** The study's history as of this transaction. */
+  async upToDate(transaction: StudyTransaction): Promise<History> {
+    const { id, definition } = transaction.study();
+    const history = this.#byStudy.get(id) ?? new History(definition);
+    this.#byStudy.set(id, history);
+    await history.refresh(transaction);
+    return history;
+  }
+
+  forget(study: StudyId): void {
+    this.#byStudy.delete(study);
+  }
+}

@@ -1,0 +1,78 @@
+import type { LeaseToken } from '../../shared/core/ids.js';
+import type { AttemptOutcome, Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
+import type { AttemptRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
+import type { AppContext } from './context.js';
+import { settleAttempt } from './settle-attempt.js';
+import { biggerGpuExists } from './workers.js';
+
+export interface TellRequest {
+  readonly token: LeaseToken;
+  readonly outcome: AttemptOutcome;
+  readonly peakMemoryBytes: number | null;
+}
+
+export type TellOutcome =
+  | { readonly kind: 'recorded'; readonly state: TrialState }
+  /** The same lease was told before; nothing changed. */
+  | { readonly kind: 'already-recorded'; readonly state: TrialState }
+  /** The lease had been taken away; the result is kept as evidence. `state` is null when the token is unknown. */
+  | { readonly kind: 'lease-lost'; readonly state: TrialState | null };
+
+/** Records how an attempt ended. Idempotent by lease token; committed before it is answered. */
+export async function tell(context: AppContext, request: TellRequest): Promise<TellOutcome> {
+  const lease = await context.storage.findLease(request.token);
+  if (lease === null) return { kind: 'lease-lost', state: null };
+  const outOfMemory = request.outcome.kind === 'failed' && request.outcome.reason === 'oom';
+  const outcome = await context.storage.inStudy(
+    lease.study,
+    async (transaction): Promise<TellOutcome | null> => {
+      const attempt = await transaction.attemptByToken(request.token);
+      const trial = attempt === null ? null : await transaction.trial(attempt.number);
+      if (attempt === null || trial === null) return null;
+      if (trial.lease?.token !== request.token)
+        return afterTheFact(context, transaction, { attempt, trial, request });
+      const settled = await settleAttempt(transaction, trial, {
+        outcome: request.outcome,
+        peakMemoryBytes: request.peakMemoryBytes,
+        nowMs: context.clock.nowMs(),
+        biggerGpuExists: outOfMemory && (await biggerGpuExists(context, trial.lease.gpuMemoryBytes)),
+      });
+      return { kind: 'recorded', state: settled.state };
+    },
+  );
+  context.signal.notify();
+  return outcome ?? { kind: 'lease-lost', state: null };
+}
+
+/** Outcomes that only the coordinator writes: the attempt was taken from its worker. */
+const takenAway: ReadonlySet<TrialReason> = new Set(['lost', 'preempted', 'cancelled']);
+
+/** The lease is gone: because this very result was told before, or because it was taken away. */
+async function afterTheFact(
+  context: AppContext,
+  transaction: StudyTransaction,
+  { attempt, trial, request }: { attempt: AttemptRecord; trial: TrialRecord; request: TellRequest },
+): Promise<TellOutcome> {
+  if (attempt.outcome !== null && !takenAway.has(attempt.outcome))
+    return { kind: 'already-recorded', state: trial.state };
+  await transaction.insertLateResult({
+    number: trial.number,
+    token: request.token,
+    worker: attempt.worker,
+    receivedAtMs: context.clock.nowMs(),
+    ...evidence(request.outcome),
+  });
+  context.log.warn({ trial: trial.number, worker: attempt.worker }, 'late result kept as evidence');
+  return { kind: 'lease-lost', state: trial.state };
+}
+
+function evidence(outcome: AttemptOutcome): { outcome: TrialReason; metrics: Metrics; message: string } {
+  switch (outcome.kind) {
+    case 'completed':
+      return { outcome: 'finished', metrics: outcome.metrics, message: '' };
+    case 'pruned':
+      return { outcome: 'pruner', metrics: {}, message: '' };
+    case 'failed':
+      return { outcome: outcome.reason, metrics: {}, message: outcome.message };
+  }
+}

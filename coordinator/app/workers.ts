@@ -1,0 +1,39 @@
+import type { WorkerId } from '../../shared/core/ids.js';
+import type { WorkerRecord } from '../storage/port.js';
+import type { AppContext } from './context.js';
+
+export interface RegisterReply {
+  readonly heartbeatIntervalMs: number;
+  readonly leaseTtlMs: number;
+}
+
+/** Announces a worker, or refreshes what is known of it. */
+export async function registerWorker(
+  context: AppContext,
+  worker: Omit<WorkerRecord, 'registeredAtMs' | 'lastSeenAtMs'>,
+): Promise<RegisterReply> {
+  const nowMs = context.clock.nowMs();
+  await context.storage.putWorker({ ...worker, registeredAtMs: nowMs, lastSeenAtMs: nowMs });
+  context.log.info(
+    { worker: worker.id, host: worker.host, gpu: worker.gpuName, runtime: worker.runtime },
+    'worker registered',
+  );
+  const { heartbeatIntervalMs, leaseTtlMs } = context.settings;
+  return { heartbeatIntervalMs, leaseTtlMs };
+}
+
+/** The worker as it registered; null when no replica ever heard of it. */
+export async function findWorker(context: AppContext, id: WorkerId): Promise<WorkerRecord | null> {
+  const workers = await context.storage.listWorkers();
+  return workers.find((worker) => worker.id === id) ?? null;
+}
+
+/** Is there a worker, alive of late, with more memory than this? Unknown memory is no promise. */
+export async function biggerGpuExists(context: AppContext, memoryBytes: number | null): Promise<boolean> {
+  if (memoryBytes === null) return false;
+  const since = context.clock.nowMs() - context.settings.workerMemoryMs;
+  const workers = await context.storage.listWorkers();
+  return workers.some(
+    ({ gpuMemoryBytes, lastSeenAtMs }) => lastSeenAtMs >= since && (gpuMemoryBytes ?? 0) > memoryBytes,
+  );
+}

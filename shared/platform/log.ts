@@ -1,0 +1,55 @@
+import { pino, type DestinationStream } from 'pino';
+
+/** Fields of a log line; ids of study, trial, lease and worker go here and not into the text. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Standard error is the log; standard output belongs to results. */
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `json`: one JSON object a line, for machines. `text`: for people. */
+  readonly format: 'json' | 'text';
+  /** Where a finished line goes, newline included. */
+  readonly write: (line: string) => void;
+}
+
+/** A log that drops everything, for tests and short commands. */
+export const silentLog: Log = { debug: drop, info: drop, warn: drop, error: drop };
+function drop(): void {
+  // nothing is kept
+}
+
+export function createLog({ level, format, write }: LogOptions): Log {
+  const destination: DestinationStream =
+    format === 'json' ? { write } : { write: (line) => write(textLine(line)) };
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+  };
+}
+
+const levelNames: Readonly<Record<string, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };
+
+/** `12:00:01 warn lease expired study=quick trial=3` */
+function textLine(json: string): string {
+  const { level, time, msg, err, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const clock = String(time).slice(11, 19);
+  const name = levelNames[String(level)] ?? 'info';
+  const rest = Object.entries(fields).map(([key, value]) => `${key}=${plain(value)}`);
+  const failure = err === undefined ? [] : [`error=${plain((err as { message?: unknown }).message)}`];
+  return `${[clock, ...(name === 'info' ? [] : [name]), plain(msg), ...rest, ...failure].join(' ')}\n`;
+}
+
+const plain = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
