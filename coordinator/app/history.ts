@@ -3,6 +3,7 @@ import type { StudyId } from '../../shared/core/ids.js';
 import type { FinishedTrial } from '../../shared/core/sampler/sampler.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
+import type { TrialReason } from '../../shared/core/study/trial.js';
 import type { StudyTransaction, TrialRecord } from '../storage/port.js';
 
 /** Rows read per query while a history catches up. */
@@ -16,6 +17,7 @@ const pageSize = 1_000;
 export class History {
   readonly #objectives: readonly Objective[];
   readonly #finished: FinishedTrial[] = [];
+  readonly #reasons: Partial<Record<TrialReason, number>> = {};
   #finishSequence = 0;
 
   constructor(definition: StudyDefinition) {
@@ -25,6 +27,11 @@ export class History {
   /** COMPLETE and PRUNED trials in number order. */
   get finished(): readonly FinishedTrial[] {
     return this.#finished;
+  }
+
+  /** Finished trials, of all finished states, by reason. */
+  get reasons(): Readonly<Partial<Record<TrialReason, number>>> {
+    return { ...this.#reasons };
   }
 
   /** Reads what finished since the last time. */
@@ -40,6 +47,7 @@ export class History {
   #fold(trial: TrialRecord): void {
     assert(trial.finishSequence === this.#finishSequence + 1, 'finished trials come in finish order');
     this.#finishSequence = trial.finishSequence;
+    if (trial.reason !== null) this.#reasons[trial.reason] = (this.#reasons[trial.reason] ?? 0) + 1;
     const seen = this.#asFinished(trial);
     if (seen !== null) this.#insert(seen);
   }

@@ -32,7 +32,7 @@ export async function settleAttempt(
 ): Promise<Settled> {
   assert(trial.state === 'RUNNING' && trial.lease !== null, `trial ${trial.number} is not running`);
   const { definition } = transaction.study();
-  const judged = judge(transaction, end.outcome);
+  const judged = judge(transaction, trial, end.outcome);
   const moved = transition(trial.state, judged.event, {
     policy: definition.failure,
     retries: trial.retries,
@@ -85,7 +85,7 @@ interface Judged {
 }
 
 /** What an outcome means to the state machine; a result without a usable objective is an error. */
-function judge(transaction: StudyTransaction, outcome: AttemptOutcome): Judged {
+function judge(transaction: StudyTransaction, trial: TrialRecord, outcome: AttemptOutcome): Judged {
   switch (outcome.kind) {
     case 'completed': {
       const judged = objectiveValues(transaction.study().definition.objectives, outcome.metrics);
@@ -95,7 +95,7 @@ function judge(transaction: StudyTransaction, outcome: AttemptOutcome): Judged {
         : { event: 'error', values: [], metrics, message: judged.message };
     }
     case 'pruned':
-      return { event: 'prune', values: [], metrics: {}, message: '' };
+      return { event: 'prune', values: [], metrics: trial.lastReport?.metrics ?? {}, message: '' };
     case 'failed':
       return { event: outcome.reason, values: [], metrics: {}, message: outcome.message };
   }

@@ -1,0 +1,101 @@
+import type { StudyTransaction } from '../storage/port.js';
+import type { AppContext } from './context.js';
+import { AppError, studyNotFound } from './errors.js';
+import { finishStudyIfDone } from './settle-attempt.js';
+import { requireStudy } from './study-view.js';
+
+/** Hands out no more trials for now; running ones go on. Pausing twice is fine. */
+export const pauseStudy = (context: AppContext, name: string): Promise<void> =>
+  steer(context, name, async (transaction) => {
+    const { state } = transaction.study();
+    if (state === 'STOPPED' || state === 'FINISHED')
+      throw new AppError(
+        'failed-precondition',
+        `study '${name}' is ${state}; only a running study can be paused`,
+      );
+    await transaction.setStudy({ state: 'PAUSED' });
+  });
+
+/** Hands out trials again, after a pause or a stop. */
+export const resumeStudy = (context: AppContext, name: string): Promise<void> =>
+  steer(context, name, async (transaction) => {
+    if (transaction.study().state === 'FINISHED')
+      throw new AppError(
+        'failed-precondition',
+        `study '${name}' has used up its budget; start it with a larger one: --trials N`,
+      );
+    await transaction.setStudy({ state: 'RUNNING' });
+    await finishStudyIfDone(transaction);
+  });
+
+/** Trials cancelled per query. */
+const cancelBatch = 1_000;
+
+/** Ends a study: waiting and running trials are cancelled, their workers learn of it with the next heartbeat. */
+export async function stopStudy(context: AppContext, name: string): Promise<void> {
+  const nowMs = context.clock.nowMs();
+  const { id } = await requireStudy(context, name);
+  await steer(context, name, (transaction) => transaction.setStudy({ state: 'STOPPED' }));
+  for (;;) {
+    const open = await context.storage.listTrials(id, {
+      fromNumber: 0,
+      limit: cancelBatch,
+      states: ['WAITING', 'RUNNING'],
+    });
+    if (open.length === 0) break;
+    await context.storage.inStudy(id, async (transaction) => {
+      for (const { number } of open) await cancelTrial(transaction, number, nowMs);
+    });
+  }
+  context.signal.notify();
+}
+
+async function cancelTrial(
+  transaction: StudyTransaction,
+  number: Parameters<StudyTransaction['trial']>[0],
+  nowMs: number,
+): Promise<void> {
+  const trial = await transaction.trial(number);
+  if (trial === null || (trial.state !== 'WAITING' && trial.state !== 'RUNNING')) return;
+  const { lease } = trial;
+  await transaction.updateTrial({
+    ...trial,
+    state: 'CANCELLED',
+    reason: 'cancelled',
+    lease: null,
+    finishedAtMs: nowMs,
+  });
+  if (lease === null) return;
+  const end = {
+    endedAtMs: nowMs,
+    outcome: 'cancelled',
+    message: 'the study was stopped',
+    peakMemoryBytes: null,
+  } as const;
+  await transaction.endAttempt(lease.token, end);
+}
+
+/** Removes a study and all its trials. Throws failed-precondition while it is running or has running trials. */
+export async function deleteStudy(context: AppContext, name: string): Promise<void> {
+  const study = await requireStudy(context, name);
+  const counts = await context.storage.countTrials(study.id);
+  if (study.state === 'RUNNING' || counts.RUNNING > 0)
+    throw new AppError(
+      'failed-precondition',
+      `study '${name}' is running; stop it first: coordinator stop ${name}`,
+    );
+  await context.storage.deleteStudy(study.id);
+  context.histories.forget(study.id);
+  context.signal.notify();
+}
+
+async function steer(
+  context: AppContext,
+  name: string,
+  change: (transaction: StudyTransaction) => Promise<void>,
+): Promise<void> {
+  const { id } = await requireStudy(context, name);
+  if ((await context.storage.inStudy(id, (transaction) => change(transaction).then(() => true))) === null)
+    throw studyNotFound(name);
+  context.signal.notify();
+}

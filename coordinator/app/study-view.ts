@@ -1,0 +1,126 @@
+import type { DatasetHash } from '../../shared/core/ids.js';
+import { bestTrials } from '../../shared/core/study/ranking.js';
+import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { Trial, TrialReason, TrialState } from '../../shared/core/study/trial.js';
+import type { StudyRecord, StudyState, TrialCounts, TrialRecord } from '../storage/port.js';
+import type { AppContext } from './context.js';
+import { studyNotFound } from './errors.js';
+
+/** A study as people see it. */
+export interface StudyView {
+  readonly name: string;
+  readonly state: StudyState;
+  readonly trialsMax: number;
+  readonly counts: TrialCounts;
+  /** Finished trials by reason. */
+  readonly reasons: Readonly<Partial<Record<TrialReason, number>>>;
+  /** Attempts that ended out of memory, retried ones included. */
+  readonly oomAttempts: number;
+  readonly definition: StudyDefinition;
+  readonly definitionText: string;
+  readonly definitionHash: string;
+  readonly dataset: DatasetHash | null;
+  readonly createdAtMs: number;
+  /** The best trial, or the Pareto front; empty while none is COMPLETE. */
+  readonly best: readonly number[];
+  readonly workersAlive: number;
+}
+
+/** The study of that name; throws `AppError` not-found. */
+export async function requireStudy(context: AppContext, name: string): Promise<StudyRecord> {
+  const study = await context.storage.findStudy(name);
+  if (study === null) throw studyNotFound(name);
+  return study;
+}
+
+export async function viewStudy(context: AppContext, name: string): Promise<StudyView> {
+  return view(context, await requireStudy(context, name));
+}
+
+/** All studies in order of creation. */
+export async function listStudies(context: AppContext): Promise<readonly StudyView[]> {
+  const views: StudyView[] = [];
+  for (const study of await context.storage.listStudies()) views.push(await view(context, study));
+  return views;
+}
+
+async function view(context: AppContext, found: StudyRecord): Promise<StudyView> {
+  const { storage, clock, settings, histories } = context;
+  const read = await storage.inStudy(found.id, async (transaction) => ({
+    study: transaction.study(),
+    history: await histories.upToDate(transaction),
+  }));
+  if (read === null) throw studyNotFound(found.definition.name);
+  const { study, history } = read;
+  const [counts, attempts, workers] = await Promise.all([
+    storage.countTrials(study.id),
+    storage.countAttempts(study.id),
+    storage.listWorkers(),
+  ]);
+  const aliveSinceMs = clock.nowMs() - settings.leaseTtlMs;
+  const { definition, state, trialsMax, definitionText, definitionHash, dataset, createdAtMs } = study;
+  return {
+    ...{
+      name: definition.name,
+      state,
+      trialsMax,
+      counts,
+      definition,
+      definitionText,
+      definitionHash,
+      dataset,
+      createdAtMs,
+    },
+    reasons: history.reasons,
+    oomAttempts: attempts.oom ?? 0,
+    best: bestTrials(
+      definition.objectives.map(({ direction }) => direction),
+      history.finished.flatMap((trial) => (trial.state === 'COMPLETE' ? [trial] : [])),
+    ).map(({ number }) => number),
+    workersAlive: workers.filter(({ lastSeenAtMs }) => lastSeenAtMs >= aliveSinceMs).length,
+  };
+}
+
+/** Trials per page at most. */
+export const trialPageMax = 1_000;
+
+export interface TrialPageRequest {
+  readonly fromNumber: number;
+  /** 1 … `trialPageMax`. */
+  readonly limit: number;
+  /** Empty for all. */
+  readonly states: readonly TrialState[];
+}
+
+export interface TrialPageView {
+  readonly trials: readonly Trial[];
+  /** Where the next page starts; null on the last page. */
+  readonly nextNumber: number | null;
+}
+
+/** One page of a study's trials in number order. */
+export async function listTrials(
+  context: AppContext,
+  name: string,
+  page: TrialPageRequest,
+): Promise<TrialPageView> {
+  const study = await requireStudy(context, name);
+  const limit = Math.min(Math.max(page.limit, 1), trialPageMax);
+  const records = await context.storage.listTrials(study.id, { ...page, limit });
+  const last = records.at(-1);
+  return {
+    trials: records.map(viewTrial),
+    nextNumber: last === undefined || records.length < limit ? null : last.number + 1,
+  };
+}
+
+export function viewTrial(record: TrialRecord): Trial {
+  const { number, state, reason, offGrid, values, metrics, attempt, message, worker } = record;
+  const { startedAtMs, finishedAtMs } = record;
+  const params = record.params ?? record.given ?? {};
+  return {
+    ...{ number, state, reason, params, offGrid, values, metrics, attempt, message, worker },
+    startedAtMs,
+    finishedAtMs,
+  };
+}
