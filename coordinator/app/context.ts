@@ -2,6 +2,7 @@ import type { LeaseToken } from '../../shared/core/ids.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Storage } from '../storage/port.js';
+import type { DatasetTools } from './datasets.js';
 import type { Histories } from './history.js';
 import type { WorkSignal } from './work-signal.js';
 
@@ -14,6 +15,7 @@ export interface AppContext {
   readonly settings: AppSettings;
   readonly signal: WorkSignal;
   readonly histories: Histories;
+  readonly datasetTools: DatasetTools;
 }
 
 export interface AppSettings {

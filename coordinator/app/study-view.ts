@@ -1,30 +1,9 @@
-import type { DatasetHash } from '../../shared/core/ids.js';
 import { bestTrials } from '../../shared/core/study/ranking.js';
-import type { StudyDefinition } from '../../shared/core/study/definition.js';
-import type { Trial, TrialReason, TrialState } from '../../shared/core/study/trial.js';
-import type { StudyRecord, StudyState, TrialCounts, TrialRecord } from '../storage/port.js';
+import type { StudyView } from '../../shared/core/study/study.js';
+import type { Trial, TrialState } from '../../shared/core/study/trial.js';
+import type { StudyRecord, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { studyNotFound } from './errors.js';
-
-/** A study as people see it. */
-export interface StudyView {
-  readonly name: string;
-  readonly state: StudyState;
-  readonly trialsMax: number;
-  readonly counts: TrialCounts;
-  /** Finished trials by reason. */
-  readonly reasons: Readonly<Partial<Record<TrialReason, number>>>;
-  /** Attempts that ended out of memory, retried ones included. */
-  readonly oomAttempts: number;
-  readonly definition: StudyDefinition;
-  readonly definitionText: string;
-  readonly definitionHash: string;
-  readonly dataset: DatasetHash | null;
-  readonly createdAtMs: number;
-  /** The best trial, or the Pareto front; empty while none is COMPLETE. */
-  readonly best: readonly number[];
-  readonly workersAlive: number;
-}
 
 /** The study of that name; throws `AppError` not-found. */
 export async function requireStudy(context: AppContext, name: string): Promise<StudyRecord> {

@@ -4,6 +4,7 @@
  */
 import { assertNever } from '../core/assert.js';
 import type { ParameterValue, Params } from '../core/space/parameter.js';
+import type { LeaseAnswer, StudyState } from '../core/study/study.js';
 import type { FailureReason, Metrics, TrialState } from '../core/study/trial.js';
 import {
   FailureReason as WireFailureReason,
@@ -94,7 +95,6 @@ export const failureReasonToWire = (reason: ToldReason): WireFailureReason => fa
 export const failureReasonFromWire = (reason: WireFailureReason): ToldReason =>
   decode(failureReasonsBack, reason, 'reason');
 
-export type LeaseAnswer = 'ok' | 'cancel' | 'lost';
 const leaseAnswers: Readonly<Record<LeaseAnswer, Known<WireLeaseAnswer>>> = {
   ok: WireLeaseAnswer.OK,
   cancel: WireLeaseAnswer.CANCEL,
@@ -105,7 +105,6 @@ export const leaseAnswerToWire = (answer: LeaseAnswer): WireLeaseAnswer => lease
 export const leaseAnswerFromWire = (answer: WireLeaseAnswer): LeaseAnswer =>
   decode(leaseAnswersBack, answer, 'answer');
 
-export type StudyState = 'RUNNING' | 'PAUSED' | 'STOPPED' | 'FINISHED';
 const studyStates: Readonly<Record<StudyState, Known<WireStudyState>>> = {
   RUNNING: WireStudyState.RUNNING,
   PAUSED: WireStudyState.PAUSED,

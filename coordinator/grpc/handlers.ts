@@ -1,0 +1,50 @@
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall, ServiceError } from '@grpc/grpc-js';
+import type { Log } from '../../shared/platform/log.js';
+import { InvalidMessage } from '../../shared/wire/convert.js';
+import { idLengthMax, nameLengthMax } from '../../shared/wire/limits.js';
+import { statusOfError } from './status-of-error.js';
+
+/** A unary handler from an async function; failures become statuses, unexpected ones are logged whole. */
+export function unaryHandler<Request, Response>(
+  log: Log,
+  handle: (request: Request, signal: AbortSignal) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+    const cancelled = new AbortController();
+    call.on('cancelled', () => cancelled.abort());
+    handle(call.request, cancelled.signal).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(asServiceError(log, call.getPath(), error)),
+    );
+  };
+}
+
+export function asServiceError(log: Log, path: string, error: unknown): Partial<ServiceError> {
+  const { code, details, unexpected } = statusOfError(error);
+  if (unexpected)
+    log.error(
+      { call: path, err: error, stack: error instanceof Error ? error.stack : undefined },
+      'call failed',
+    );
+  return { code, details };
+}
+
+/** An id chosen by a caller: 1 to 128 printable characters. */
+export function checkedId(value: string, field: string): string {
+  if (value.length === 0 || value.length > idLengthMax || hasControlCharacter(value))
+    throw new InvalidMessage(`${field} must have 1 to ${idLengthMax} printable characters`);
+  return value;
+}
+
+/** A name for people: 1 to 256 printable characters. */
+export function checkedName(value: string, field: string): string {
+  if (value.length === 0 || value.length > nameLengthMax || hasControlCharacter(value))
+    throw new InvalidMessage(`${field} must have 1 to ${nameLengthMax} printable characters`);
+  return value;
+}
+
+/** A text for people: cut to `lengthMax`, NUL characters taken out (PostgreSQL cannot store them). */
+export const cleanText = (value: string, lengthMax: number): string =>
+  value.replaceAll('\0', '').slice(0, lengthMax);
+
+const hasControlCharacter = (value: string): boolean => /\p{Cc}/u.test(value);
