@@ -1,0 +1,308 @@
+import {
+  studyId,
+  trialNumber,
+  type LeaseToken,
+  type StudyId,
+  type TrialNumber,
+} from '../../../shared/core/ids.js';
+import { trialStates } from '../../../shared/core/study/trial.js';
+import {
+  canonicalNewStudy,
+  canonicalReport,
+  canonicalText,
+  canonicalToken,
+  canonicalTrial,
+  canonicalWhole,
+  canonicalWorker,
+  compareText,
+  enqueuedTrial,
+} from '../canonical.js';
+import {
+  StorageUnavailable,
+  type LeaseAnswer,
+  type NewStudy,
+  type Storage,
+  type StudyRecord,
+  type StudyTransaction,
+  type TrialCounts,
+  type TrialPage,
+  type TrialRecord,
+  type TrialReport,
+  type WorkerRecord,
+} from '../port.js';
+import { MemoryDatasets } from './memory-datasets.js';
+import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
+import { StudyState } from './study-state.js';
+
+/** A store in this process's memory with one handle on it: for simulation and tests. Gone with the process. */
+export const createMemoryStorage = (): Storage => createMemoryDatabase().open();
+
+/** A store in memory that several handles share, as replicas (or a restarted coordinator) share a database. */
+export function createMemoryDatabase(): { open(): Storage } {
+  const database = new MemoryDatabase();
+  return { open: () => new MemoryStorage(database) };
+}
+
+/** What all handles share. */
+class MemoryDatabase {
+  readonly studies = new Map<StudyId, StudyState>();
+  readonly workers = new Map<string, WorkerRecord>();
+  readonly datasets = new MemoryDatasets();
+  #lastStudyId = 0;
+  /** Ends of the queues of transactions, one queue per study. */
+  readonly #queues = new Map<StudyId, Promise<unknown>>();
+
+  readonly taken: TakenIds = {
+    token: (token) => this.find((study) => study.attempts.has(token)) !== null,
+    request: (request) => this.find((study) => study.tokenByRequest.has(request)) !== null,
+  };
+
+  mintStudyId(): StudyId {
+    this.#lastStudyId += 1;
+    return studyId(this.#lastStudyId);
+  }
+
+  /** Runs `work` when all earlier work on this study has ended: the study's row lock. */
+  locked<T>(id: StudyId, work: () => Promise<T>): Promise<T> {
+    const result = (this.#queues.get(id) ?? Promise.resolve()).then(work);
+    const end = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#queues.set(id, end);
+    void end.then(() => {
+      if (this.#queues.get(id) === end) this.#queues.delete(id);
+    });
+    return result;
+  }
+
+  /** The first study that `test` accepts. */
+  find(test: (study: StudyState) => boolean): StudyState | null {
+    for (const study of this.studies.values()) if (test(study)) return study;
+    return null;
+  }
+}
+
+class MemoryStorage implements Storage {
+  readonly #database: MemoryDatabase;
+  #open = true;
+
+  constructor(database: MemoryDatabase) {
+    this.#database = database;
+  }
+
+  createStudy(study: NewStudy): Promise<StudyRecord | null> {
+    return this.#run((database) => {
+      const stored = canonicalNewStudy(study);
+      const { name, enqueue, trials } = stored.definition;
+      if (findByName(database, name) !== null) return null;
+      const record: StudyRecord = Object.freeze({
+        ...stored,
+        id: database.mintStudyId(),
+        state: 'RUNNING',
+        trialsMax: trials,
+        nextNumber: enqueue.length,
+        finishSequence: 0,
+      });
+      const state = new StudyState(record);
+      enqueue.forEach((given, index) => {
+        const fields = canonicalTrial(enqueuedTrial(given, stored.createdAtMs));
+        state.putTrial(Object.freeze({ ...fields, number: trialNumber(index), finishSequence: null }));
+      });
+      database.studies.set(record.id, state);
+      return record;
+    });
+  }
+
+  findStudy(name: string): Promise<StudyRecord | null> {
+    return this.#run((database) => findByName(database, canonicalText(name)));
+  }
+
+  listStudies(): Promise<readonly StudyRecord[]> {
+    return this.#run((database) => [...database.studies.values()].map(({ record }) => record));
+  }
+
+  deleteStudy(id: StudyId): Promise<boolean> {
+    return this.#run((database) => database.locked(id, () => Promise.resolve(database.studies.delete(id))));
+  }
+
+  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
+    return this.#run((database) =>
+      database.locked(id, async () => {
+        const study = database.studies.get(id);
+        if (study === undefined) return null;
+        const transaction = new MemoryTransaction(study, database.taken);
+        try {
+          const result = await work(transaction);
+          transaction.commit();
+          return result;
+        } finally {
+          transaction.close();
+        }
+      }),
+    );
+  }
+
+  listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]> {
+    return this.#run(({ studies }) => {
+      const states = page.states ?? [];
+      const trials = studies.get(study)?.trials.slice(Math.max(page.fromNumber, 0)) ?? [];
+      const chosen = states.length === 0 ? trials : trials.filter(({ state }) => states.includes(state));
+      return chosen.slice(0, page.limit);
+    });
+  }
+
+  countTrials(study: StudyId): Promise<TrialCounts> {
+    return this.#run(({ studies }) => {
+      const counts = { WAITING: 0, RUNNING: 0, COMPLETE: 0, PRUNED: 0, FAIL: 0, CANCELLED: 0 };
+      const trials = studies.get(study)?.trials ?? [];
+      for (const state of trialStates) counts[state] = trials.filter((trial) => trial.state === state).length;
+      return counts;
+    });
+  }
+
+  listAttempts(study: StudyId, number: TrialNumber) {
+    return this.#run(({ studies }) =>
+      [...(studies.get(study)?.attempts.values() ?? [])]
+        .filter((attempt) => attempt.number === number)
+        .sort((left, right) => left.attempt - right.attempt),
+    );
+  }
+
+  listLateResults(study: StudyId) {
+    return this.#run(({ studies }) => [...(studies.get(study)?.lateResults ?? [])]);
+  }
+
+  listReports(study: StudyId, number: TrialNumber) {
+    return this.#run(({ studies }) => studies.get(study)?.reports(number) ?? []);
+  }
+
+  report(token: LeaseToken, report: TrialReport, leaseExpiresAtMs: number): Promise<LeaseAnswer> {
+    return this.#run(() => {
+      const stored = canonicalReport(report);
+      return this.#withLease(token, (study, trial) => {
+        const { lastReport } = trial;
+        const newest = lastReport === null || stored.step >= lastReport.step ? stored : lastReport;
+        study.putReport(trial, stored);
+        extend(study, { ...trial, lastReport: newest }, leaseExpiresAtMs);
+      });
+    });
+  }
+
+  extendLeases(tokens: readonly LeaseToken[], leaseExpiresAtMs: number): Promise<readonly LeaseAnswer[]> {
+    return this.#run(() =>
+      Promise.all(
+        tokens.map((token) =>
+          this.#withLease(token, (study, trial) => extend(study, trial, leaseExpiresAtMs)),
+        ),
+      ),
+    );
+  }
+
+  findLease(token: LeaseToken) {
+    return this.#run((database) => {
+      const wanted = canonicalToken(token);
+      const study = database.find(({ attempts }) => attempts.has(wanted));
+      const attempt = study?.attempts.get(wanted);
+      if (study === null || attempt === undefined) return null;
+      return { study: study.record.id, number: attempt.number };
+    });
+  }
+
+  expiredLeases(nowMs: number, limit: number) {
+    return this.#run(({ studies }) =>
+      [...studies.values()]
+        .flatMap((study) => [...study.running].flatMap((number) => leaseOf(study, number)))
+        .filter(({ expiresAtMs }) => expiresAtMs < nowMs)
+        .sort((a, b) => a.expiresAtMs - b.expiresAtMs || a.study - b.study || a.number - b.number)
+        .slice(0, limit)
+        .map(({ study, number, token }) => ({ study, number, token })),
+    );
+  }
+
+  putWorker(worker: WorkerRecord): Promise<void> {
+    return this.#run(({ workers }) => {
+      const stored = canonicalWorker(worker);
+      const registeredAtMs = workers.get(stored.id)?.registeredAtMs ?? stored.registeredAtMs;
+      workers.set(stored.id, Object.freeze({ ...stored, registeredAtMs }));
+    });
+  }
+
+  touchWorker(id: string, lastSeenAtMs: number): Promise<boolean> {
+    return this.#run(({ workers }) => {
+      const known = workers.get(canonicalText(id));
+      if (known === undefined) return false;
+      const latest = Math.max(known.lastSeenAtMs, canonicalWhole(lastSeenAtMs));
+      workers.set(known.id, Object.freeze({ ...known, lastSeenAtMs: latest }));
+      return true;
+    });
+  }
+
+  listWorkers(): Promise<readonly WorkerRecord[]> {
+    return this.#run(({ workers }) =>
+      [...workers.values()].sort(
+        (left, right) => left.registeredAtMs - right.registeredAtMs || compareText(left.id, right.id),
+      ),
+    );
+  }
+
+  putDataset(...[dataset, chunks]: Parameters<Storage['putDataset']>): Promise<void> {
+    return this.#run(({ datasets }) => datasets.put(dataset, chunks));
+  }
+
+  findDataset(nameOrHash: string) {
+    return this.#run(({ datasets }) => datasets.find(nameOrHash));
+  }
+
+  listDatasets() {
+    return this.#run(({ datasets }) => datasets.list());
+  }
+
+  async *readDataset(hash: Parameters<Storage['readDataset']>[0]): AsyncIterable<Uint8Array> {
+    yield* await this.#run(({ datasets }) => datasets.read(hash));
+  }
+
+  close(): Promise<void> {
+    this.#open = false;
+    return Promise.resolve();
+  }
+
+  /** Reports and heartbeats wait for a transaction under way, as they would wait for its lock on the trial's row. */
+  #withLease(
+    token: LeaseToken,
+    change: (study: StudyState, trial: TrialRecord) => void,
+  ): Promise<LeaseAnswer> {
+    const { studies } = this.#database;
+    const wanted = canonicalToken(token);
+    const study = this.#database.find((each) => each.leaseHolder(wanted) !== null);
+    if (study === null) return Promise.resolve('lost');
+    return this.#database.locked(study.record.id, () => {
+      const trial = studies.get(study.record.id)?.leaseHolder(wanted) ?? null;
+      if (trial === null) return Promise.resolve('lost');
+      change(study, trial);
+      return Promise.resolve(trial.cancelRequested ? 'cancel' : 'ok');
+    });
+  }
+
+  async #run<T>(operation: (database: MemoryDatabase) => T | Promise<T>): Promise<T> {
+    if (!this.#open) throw new StorageUnavailable('the store is closed');
+    return operation(this.#database);
+  }
+}
+
+function findByName(database: MemoryDatabase, name: string): StudyRecord | null {
+  for (const { record } of database.studies.values()) if (record.definition.name === name) return record;
+  return null;
+}
+
+function extend(study: StudyState, trial: TrialRecord, leaseExpiresAtMs: number): void {
+  if (trial.lease === null) return;
+  const lease = Object.freeze({ ...trial.lease, expiresAtMs: canonicalWhole(leaseExpiresAtMs) });
+  study.putTrial(Object.freeze({ ...trial, lease }));
+}
+
+function leaseOf(study: StudyState, number: TrialNumber) {
+  const lease = study.trials[number]?.lease;
+  if (lease === undefined || lease === null) return [];
+  return [{ study: study.record.id, number, token: lease.token, expiresAtMs: lease.expiresAtMs }];
+}

@@ -1,0 +1,68 @@
+import type { LeaseToken, RequestId, TrialNumber } from '../../../shared/core/ids.js';
+import { isFinished } from '../../../shared/core/study/transition.js';
+import type { AttemptRecord, LateResult, StudyRecord, TrialRecord, TrialReport } from '../port.js';
+
+interface AttemptReports {
+  readonly attempt: number;
+  readonly byStep: Map<number, TrialReport>;
+}
+
+/** The committed state of one study, with the indexes that PostgreSQL would have. All records in it are frozen. */
+export class StudyState {
+  record: StudyRecord;
+  /** By number; numbers have no gaps. */
+  readonly trials: TrialRecord[] = [];
+  readonly waiting = new Set<TrialNumber>();
+  readonly running = new Set<TrialNumber>();
+  /** Numbers by finish sequence, which starts at 1 and has no gaps. */
+  readonly finished: TrialNumber[] = [];
+  readonly attempts = new Map<LeaseToken, AttemptRecord>();
+  readonly tokenByRequest = new Map<RequestId, LeaseToken>();
+  readonly lateResults: LateResult[] = [];
+  readonly #reports = new Map<TrialNumber, AttemptReports>();
+
+  constructor(record: StudyRecord) {
+    this.record = record;
+  }
+
+  putTrial(trial: TrialRecord): void {
+    const { number, state } = trial;
+    this.trials[number] = trial;
+    this.waiting.delete(number);
+    this.running.delete(number);
+    if (state === 'WAITING') this.waiting.add(number);
+    if (state === 'RUNNING') this.running.add(number);
+    if (isFinished(state)) this.finished.push(number);
+  }
+
+  putAttempt(attempt: AttemptRecord): void {
+    this.attempts.set(attempt.token, attempt);
+    this.tokenByRequest.set(attempt.requestId, attempt.token);
+  }
+
+  putReport(trial: TrialRecord, report: TrialReport): void {
+    const known = this.#reports.get(trial.number);
+    const reports =
+      known?.attempt === trial.attempt
+        ? known
+        : { attempt: trial.attempt, byStep: new Map<number, TrialReport>() };
+    this.#reports.set(trial.number, reports);
+    reports.byStep.set(report.step, report);
+  }
+
+  /** Reports of the trial's latest attempt, by step. */
+  reports(number: TrialNumber): readonly TrialReport[] {
+    const reports = this.#reports.get(number);
+    if (reports === undefined || reports.attempt !== this.trials[number]?.attempt) return [];
+    return [...reports.byStep.values()].sort((left, right) => left.step - right.step);
+  }
+
+  /** The running trial that holds this lease. */
+  leaseHolder(token: LeaseToken): TrialRecord | null {
+    for (const number of this.running) {
+      const trial = this.trials[number];
+      if (trial?.lease?.token === token) return trial;
+    }
+    return null;
+  }
+}
