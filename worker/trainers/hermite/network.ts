@@ -1,0 +1,121 @@
+/** A model on a runtime: gradient of one batch, and forecasts for many rows. */
+import { at } from '../runtime/differentiable.js';
+import type { Runtime } from '../runtime/runtime.js';
+import type { Tensor } from '../runtime/tensorflow.js';
+import { forward, splitParameters, type DropoutMasks, type ModelInput } from './forward.js';
+import type { Layout } from './layout.js';
+import { emptyOutputs, lossTensor, readOutputs, type LossSettings, type Outputs } from './losses.js';
+import { candleFeatures } from './model-shape.js';
+
+/** Where one row of a batch is written to. */
+export interface RowBuffers {
+  /** [B·4W] */
+  readonly sequence: Float32Array;
+  /** [B·C] */
+  readonly context: Float32Array;
+}
+
+/** Scaled samples, wherever they come from. */
+export interface InputRows {
+  /** Writes sample `row` as entry `position` of a batch: 4W values, oldest candle first, and C context values. */
+  writeRow(row: number, position: number, into: RowBuffers): void;
+}
+
+export interface Network {
+  readonly runtime: Runtime;
+  readonly layout: Layout;
+}
+
+/** The inputs of some rows as tensors; they belong to the caller. */
+export function batchInput(network: Network, inputs: InputRows, rows: Int32Array): ModelInput {
+  const { tf } = network.runtime;
+  const { window, context } = network.layout.shape;
+  const buffers: RowBuffers = {
+    sequence: new Float32Array(rows.length * window * candleFeatures),
+    context: new Float32Array(rows.length * context),
+  };
+  rows.forEach((row, position) => inputs.writeRow(row, position, buffers));
+  return {
+    sequence: tf.tensor3d(buffers.sequence, [rows.length, window, candleFeatures]),
+    context: tf.tensor2d(buffers.context, [rows.length, context]),
+  };
+}
+
+export interface Batch {
+  readonly input: ModelInput;
+  /** One target per row, in the model's unit. */
+  readonly y: Float32Array;
+  readonly masks: DropoutMasks | null;
+}
+
+/** Frees the tensors of a batch. */
+export function disposeBatch(batch: Batch): void {
+  batch.input.sequence.dispose();
+  batch.input.context.dispose();
+  batch.masks?.shared.dispose();
+  batch.masks?.heads.dispose();
+}
+
+/**
+ * The flat gradient of the total loss, and the outputs [B,3] of the pass that it belongs to. Both tensors belong to the
+ * caller.
+ */
+export function lossGradient(
+  network: Network,
+  settings: LossSettings,
+  parameters: Tensor,
+  batch: Batch,
+): { readonly gradient: Tensor; readonly outputs: Tensor } {
+  const { runtime, layout } = network;
+  const { tf } = runtime;
+  const kept: Tensor[] = [];
+  const gradient = tf.tidy(() => {
+    const targets = {
+      y: tf.tensor1d(batch.y),
+      direction: tf.tensor1d(batch.y.map((value) => (value > 0 ? 1 : -1))),
+    };
+    const { grads } = tf.valueAndGrads((...pieces) => {
+      const pass = forward(runtime, layout, pieces, batch);
+      kept.push(tf.keep(pass.outputs));
+      return lossTensor(runtime, settings, pass.outputs, targets);
+    })(splitParameters(runtime, layout, parameters));
+    return tf.concat(grads.map((grad) => tf.reshape(grad, [-1])));
+  });
+  return { gradient, outputs: at(kept, 0) };
+}
+
+/** Rows per forward pass outside training; bounds memory, beyond it there is nothing to gain. */
+const inferenceBatchRows = 512;
+
+/** Forecasts for `rows`, dropout off, in batches; `pause` is awaited before each. */
+export async function predict(
+  network: Network,
+  parameters: Tensor,
+  source: { readonly inputs: InputRows; readonly rows: Int32Array },
+  pause: () => Promise<void>,
+): Promise<Outputs> {
+  const { runtime, layout } = network;
+  const { tf } = runtime;
+  const { inputs, rows } = source;
+  const result = emptyOutputs(rows.length);
+  const pieces = tf.tidy(() => splitParameters(runtime, layout, parameters));
+  try {
+    for (let start = 0; start < rows.length; start += inferenceBatchRows) {
+      await pause();
+      const outputs = tf.tidy(() => {
+        const input = batchInput(network, inputs, rows.subarray(start, start + inferenceBatchRows));
+        return forward(runtime, layout, pieces, { input, masks: null }).outputs;
+      });
+      const values = await outputs.data<'float32'>();
+      outputs.dispose();
+      readOutputs(values, result, start);
+    }
+  } finally {
+    pieces.forEach((piece) => piece.dispose());
+  }
+  return result;
+}
+
+/** Targets of some rows as a batch wants them. */
+export const targetsOf = (y: Float64Array, rows: Int32Array): Float32Array =>
+  Float32Array.from(rows, (row) => at(y, row));

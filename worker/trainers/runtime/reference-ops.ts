@@ -1,0 +1,53 @@
+/**
+ * The fused ops written in TensorFlow.js operations: they run on every backend, and are what the other bodies are
+ * tested against. Each has its gradient by hand, because the gradients of TensorFlow.js itself would keep every
+ * intermediate tensor and multiply transposed matrices (runtimes.md §2).
+ */
+import { at, differentiable } from './differentiable.js';
+import { referenceHermiteBlock } from './reference-hermite.js';
+import { referenceLstmLast } from './reference-lstm.js';
+import type { RuntimeOps } from './runtime.js';
+import type { Tensor, TensorFlow } from './tensorflow.js';
+
+/** Φ, the distribution function of the standard normal. */
+const normalCdf = (tf: TensorFlow, x: Tensor): Tensor =>
+  tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
+
+/** x·Φ(x), with derivative Φ(x) + x·φ(x). */
+function gelu(tf: TensorFlow, x: Tensor): Tensor {
+  return differentiable(tf, [x], (inputs) => {
+    const input = at(inputs, 0);
+    return {
+      value: tf.mul(input, normalCdf(tf, input)),
+      saved: [input],
+      gradient: (dy, saved) => {
+        const kept = at(saved, 0);
+        const density = tf.mul(tf.exp(tf.mul(tf.square(kept), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+        return [tf.mul(dy, tf.add(normalCdf(tf, kept), tf.mul(kept, density)))];
+      },
+    };
+  });
+}
+
+function matMul(tf: TensorFlow, a: Tensor, b: Tensor): Tensor {
+  return differentiable(tf, [a, b], (inputs) => ({
+    value: tf.matMul(at(inputs, 0), at(inputs, 1)),
+    saved: inputs,
+    gradient: (dy, saved) => [
+      tf.matMul(dy, tf.transpose(at(saved, 1))),
+      tf.matMul(tf.transpose(at(saved, 0)), dy),
+    ],
+  }));
+}
+
+/** All ops in TensorFlow.js operations on the current backend. */
+export function referenceOps(tf: TensorFlow): RuntimeOps {
+  const product = (a: Tensor, b: Tensor): Tensor => tf.matMul(a, b);
+  return {
+    matMul: (a, b) => matMul(tf, a, b),
+    gelu: (x) => gelu(tf, x),
+    lstmLast: (x, weights) => referenceLstmLast(tf, product, x, weights),
+    hermiteBlock: (s, v, coefficients, options) =>
+      referenceHermiteBlock(tf, product, { s, v, coefficients }, options),
+  };
+}
