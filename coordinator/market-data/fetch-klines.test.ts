@@ -108,6 +108,8 @@ describe('fetchKlines', () => {
     const { baseUrl } = await serve(exchange(start, start + 5 * hour));
     const { candles } = await fetchKlines(optionsFor(baseUrl, { nowMs: now }));
     expect(candles.openTimeMs.at(-1)).toBe(start + 4 * hour);
+    const atItsEnd = await fetchKlines(optionsFor(baseUrl, { nowMs: start + 6 * hour - 1 }));
+    expect(atItsEnd.candles.openTimeMs.at(-1)).toBe(start + 4 * hour);
     // One millisecond after its last one, the bar has closed.
     const later = await fetchKlines(optionsFor(baseUrl, { nowMs: start + 6 * hour }));
     expect(later.candles.openTimeMs.at(-1)).toBe(start + 5 * hour);

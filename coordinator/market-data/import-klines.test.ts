@@ -93,6 +93,7 @@ describe('importKlines', () => {
       `${lines.join('\r\n')}\r\n\r\n`,
       gzipSync(lines.join('\n')),
       Buffer.concat([gzipSync(`${lines.slice(0, 20).join('\n')}\n`), gzipSync(lines.slice(20).join('\n'))]),
+      `\uFEFF${lines.join('\n')}`,
       `\uFEFF${header}\n${lines.join('\n')}`,
       [header, ...lines.slice(0, 25), header, ...lines.slice(25)].join('\n'),
       ['Open Time', ...header.split(',').slice(1)].join(',') + `\n${lines.join('\n')}`,
