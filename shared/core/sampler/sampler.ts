@@ -42,6 +42,11 @@ export interface CompletedTrial {
   readonly values: readonly number[];
   /** Constraint values; a positive one is violated. Absent: the trial carries none. */
   readonly constraints?: readonly number[];
+  /**
+   * The parameters as this trial was asked for them, where they differ from the request's space (a changed range).
+   * Absent: the request's. Values of names that neither space has are ignored.
+   */
+  readonly space?: Space;
 }
 
 export interface PrunedTrial {
@@ -51,6 +56,11 @@ export interface PrunedTrial {
   /** The report with the largest step, or null when the trial reported nothing. */
   readonly lastReport: Report | null;
   readonly constraints?: readonly number[];
+  /**
+   * The parameters as this trial was asked for them, where they differ from the request's space (a changed range).
+   * Absent: the request's. Values of names that neither space has are ignored.
+   */
+  readonly space?: Space;
 }
 
 /** FAIL and CANCELLED trials are not part of a history: the sampler never sees them. */
@@ -59,6 +69,11 @@ export type FinishedTrial = CompletedTrial | PrunedTrial;
 export interface RunningTrial {
   readonly number: number;
   readonly params: Params;
+  /**
+   * The parameters as this trial was asked for them, where they differ from the request's space (a changed range).
+   * Absent: the request's. Values of names that neither space has are ignored.
+   */
+  readonly space?: Space;
 }
 
 /** What one suggestion depends on, and nothing else. */
