@@ -1,7 +1,7 @@
 import { assert } from '../../shared/core/assert.js';
 import type { RequestId, WorkerId } from '../../shared/core/ids.js';
 import { suggest } from '../../shared/core/sampler/suggest.js';
-import { isOnGrid } from '../../shared/core/space/make-parameter.js';
+import { isOnGrid } from '../../shared/core/space/parameter-values.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type {

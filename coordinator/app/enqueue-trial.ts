@@ -1,6 +1,6 @@
 import type { RequestId, TrialNumber } from '../../shared/core/ids.js';
-import { isOnGrid, parameterProblem } from '../../shared/core/space/make-parameter.js';
-import type { Params } from '../../shared/core/space/parameter.js';
+import { isOnGrid, toInternal } from '../../shared/core/space/parameter-values.js';
+import type { Parameter, Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { AppContext } from './context.js';
 import { AppError, studyNotFound } from './errors.js';
@@ -65,8 +65,15 @@ function refuseBadParams({ name, space }: StudyDefinition, params: Params): void
       return [
         `'${key}' is not a parameter of study '${name}'; its parameters are ${[...names.keys()].join(', ')}`,
       ];
-    const problem = parameterProblem(parameter, value);
-    return problem === null ? [] : [`'${key}': ${problem}`];
+    return toInternal(parameter, value) === null
+      ? [`'${key}': ${JSON.stringify(value)} is not ${wanted(parameter)}`]
+      : [];
   });
   if (problems.length > 0) throw new AppError('invalid-argument', problems.join('; '));
+}
+
+function wanted(parameter: Parameter): string {
+  if (parameter.kind === 'categorical') return `one of ${JSON.stringify(parameter.choices)}`;
+  const positive = parameter.log ? ' above 0' : '';
+  return `a${parameter.kind === 'int' ? ' whole' : ''} number${positive} (range ${parameter.low} to ${parameter.high})`;
 }

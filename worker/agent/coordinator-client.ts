@@ -1,0 +1,150 @@
+/** The worker's side of the trial service: core values in and out, deadlines and retries inside. */
+import { credentials, type ClientReadableStream } from '@grpc/grpc-js';
+import type { Log } from '../../shared/platform/log.js';
+import type { Clock } from '../../shared/platform/clock.js';
+import type { LeaseAnswer } from '../../shared/core/study/study.js';
+import type { Metrics } from '../../shared/core/study/trial.js';
+import { clientChannelOptions, retrying, unary } from '../../shared/wire/call.js';
+import { leaseAnswerFromWire } from '../../shared/wire/convert.js';
+import {
+  TellResponse_Result,
+  TrialServiceClient,
+  type AskResponse,
+  type FetchDatasetResponse,
+  type RegisterRequest,
+  type RegisterResponse,
+  type TellRequest,
+} from '../../shared/wire/gen/parzen/v1/trial.js';
+import {
+  askDeadlineMs,
+  askWaitMs,
+  complaintIntervalMs,
+  datasetDeadlineMs,
+  shortCallDeadlineMs,
+  tellDeadlineMs,
+} from '../limits.js';
+
+export interface CoordinatorClientOptions {
+  readonly address: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export type TellAnswer = 'recorded' | 'already-recorded' | 'lease-lost';
+
+const tellAnswers: Readonly<Record<string, TellAnswer>> = {
+  [TellResponse_Result.RECORDED]: 'recorded',
+  [TellResponse_Result.ALREADY_RECORDED]: 'already-recorded',
+  [TellResponse_Result.LEASE_LOST]: 'lease-lost',
+};
+
+export class CoordinatorClient {
+  readonly #options: CoordinatorClientOptions;
+  readonly #calls: TrialServiceClient;
+  /** Heartbeats have a connection of their own, so that a full pipe cannot cost a lease. */
+  readonly #heartbeats: TrialServiceClient;
+  #complainedAtMs = -Infinity;
+
+  constructor(options: CoordinatorClientOptions) {
+    this.#options = options;
+    const insecure = credentials.createInsecure();
+    this.#calls = new TrialServiceClient(options.address, insecure, clientChannelOptions);
+    this.#heartbeats = new TrialServiceClient(options.address, insecure, {
+      ...clientChannelOptions,
+      'grpc.use_local_subchannel_pool': 1,
+    });
+  }
+
+  /** Registers, however long the coordinator takes to come up; rejects when `signal` aborts. */
+  register(request: RegisterRequest, signal: AbortSignal): Promise<RegisterResponse> {
+    return this.#untilAnswered(signal, () =>
+      unary(this.#calls.register.bind(this.#calls), request, { deadlineMs: tellDeadlineMs, signal }),
+    );
+  }
+
+  /** Asks for a trial under one request id until there is an answer; rejects when `signal` aborts. */
+  async ask(
+    request: { readonly requestId: string; readonly workerId: string; readonly study: string | null },
+    trainers: readonly string[],
+    signal: AbortSignal,
+  ): Promise<AskResponse['outcome']> {
+    const { requestId, workerId, study } = request;
+    const wire = { requestId, workerId, study: study ?? '', waitMs: askWaitMs, trainers: [...trainers] };
+    const response = await this.#untilAnswered(signal, () =>
+      unary(this.#calls.ask.bind(this.#calls), wire, { deadlineMs: askDeadlineMs, signal }),
+    );
+    return response.outcome;
+  }
+
+  /** Tells an outcome until it is acknowledged; rejects when `signal` aborts. */
+  async tell(request: TellRequest, signal: AbortSignal): Promise<TellAnswer> {
+    const response = await this.#untilAnswered(signal, () =>
+      unary(this.#calls.tell.bind(this.#calls), request, { deadlineMs: tellDeadlineMs, signal }),
+    );
+    const answer = tellAnswers[response.result];
+    if (answer === undefined) throw new Error(`the coordinator answered ${response.result} to a result`);
+    return answer;
+  }
+
+  /** Gives a trial back; tries until `signal` aborts. */
+  async release(leaseToken: string, signal: AbortSignal): Promise<boolean> {
+    const response = await this.#untilAnswered(signal, () =>
+      unary(
+        this.#calls.release.bind(this.#calls),
+        { leaseToken },
+        { deadlineMs: shortCallDeadlineMs, signal },
+      ),
+    );
+    return response.released;
+  }
+
+  /** One report, not repeated: the next one makes up for it. */
+  async report(leaseToken: string, step: number, metrics: Metrics): Promise<LeaseAnswer> {
+    const request = { leaseToken, step, metrics: { ...metrics } };
+    const response = await unary(this.#calls.report.bind(this.#calls), request, {
+      deadlineMs: shortCallDeadlineMs,
+    });
+    return leaseAnswerFromWire(response.answer);
+  }
+
+  /** One heartbeat, not repeated. `answers` has one entry per lease. */
+  async heartbeat(
+    workerId: string,
+    leaseTokens: readonly string[],
+  ): Promise<{ answers: LeaseAnswer[]; known: boolean }> {
+    const request = { workerId, leaseTokens: [...leaseTokens] };
+    const method = this.#heartbeats.heartbeat.bind(this.#heartbeats);
+    const response = await unary(method, request, { deadlineMs: shortCallDeadlineMs });
+    return { answers: response.answers.map(leaseAnswerFromWire), known: response.knownWorker };
+  }
+
+  /** The canonical bytes of a data set, piece by piece. */
+  fetchDataset(hash: string): ClientReadableStream<FetchDatasetResponse> {
+    return this.#calls.fetchDataset({ hash }, { deadline: Date.now() + datasetDeadlineMs });
+  }
+
+  close(): void {
+    this.#calls.close();
+    this.#heartbeats.close();
+  }
+
+  #untilAnswered<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+    const { clock, random } = this.#options;
+    return retrying(call, {
+      sleep: (ms, ended) => clock.sleep(ms, ended),
+      random,
+      signal,
+      attemptsMax: Infinity,
+      onRetry: (error) => this.#complain(error),
+    });
+  }
+
+  #complain(error: unknown): void {
+    const { clock, log, address } = this.#options;
+    if (clock.nowMs() - this.#complainedAtMs < complaintIntervalMs) return;
+    this.#complainedAtMs = clock.nowMs();
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn({ coordinator: address, reason }, 'no answer from the coordinator; trying again');
+  }
+}

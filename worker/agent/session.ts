@@ -1,0 +1,132 @@
+/** A worker's session with its coordinator: registration, heartbeats, slots, shutdown. */
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import path from 'node:path';
+import type { Clock } from '../../shared/platform/clock.js';
+import type { Log } from '../../shared/platform/log.js';
+import type { WorkerConfig } from '../config.js';
+import { cpuDevice } from '../gpu/device.js';
+import { ChildTrainer } from '../trainers/child-trainer.js';
+import { childTrainers } from '../trainers/protocol.js';
+import { CoordinatorClient } from './coordinator-client.js';
+import { DatasetCache } from './dataset-cache.js';
+import { Leases } from './leases.js';
+import { runSlot } from './slot.js';
+
+export interface SessionOptions {
+  readonly config: WorkerConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly version: string;
+  /** Path of the compiled trainer process. */
+  readonly childPath: string;
+  /** Aborts when the worker shuts down: trials are given back. */
+  readonly stopping: AbortSignal;
+}
+
+/** Works for a coordinator until `stopping` aborts. All trainer processes are gone when it resolves or rejects. */
+export async function runSession(options: SessionOptions): Promise<void> {
+  const { config, clock, log, random, stopping } = options;
+  const client = new CoordinatorClient({ address: config.coordinator, clock, random, log });
+  const leases = new Leases();
+  const cache = new DatasetCache(config.cacheDirectory, client, log);
+  const workerId = `${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const failed = new AbortController();
+  const ended = AbortSignal.any([stopping, failed.signal]);
+  const register = async (): Promise<{ heartbeatIntervalMs: number }> => {
+    const device = cpuDevice(config.slots);
+    const reply = await client.register(
+      {
+        workerId,
+        host: os.hostname(),
+        gpuUuid: device.uuid ?? '',
+        gpuName: device.name,
+        gpuMemoryBytes: device.memoryBytes ?? 0,
+        slots: config.slots,
+        runtime: config.runtime,
+        version: options.version,
+      },
+      ended,
+    );
+    log.info({ worker: workerId, coordinator: config.coordinator, slots: config.slots }, 'registered');
+    return reply;
+  };
+  const runners = new Map<string, ChildTrainer>();
+  const slot = (index: number): Promise<void> =>
+    runSlot({
+      ...{ client, leases, cache, clock, log, workerId, study: config.study, trainers: childTrainers },
+      mintId: randomUUID,
+      stopping: ended,
+      register: () => register().then(() => undefined),
+      runnerFor: (trainer) => {
+        const key = `${index}:${trainer}`;
+        const { childPath } = options;
+        const runner =
+          runners.get(key) ?? new ChildTrainer({ childPath, trainer, runtime: config.runtime, log });
+        runners.set(key, runner);
+        return runner;
+      },
+    });
+  try {
+    const { heartbeatIntervalMs } = await register();
+    const beating = keepBeating({
+      client,
+      leases,
+      clock,
+      log,
+      workerId,
+      intervalMs: heartbeatIntervalMs,
+      ended,
+    });
+    const slots = Array.from({ length: config.slots }, (_, index) => slot(index));
+    // One slot that fails ends the session, but the others give their trials back first.
+    for (const running of slots) running.catch(() => failed.abort());
+    const results = await Promise.allSettled(slots);
+    failed.abort();
+    await beating;
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  } finally {
+    await Promise.all([...runners.values()].map((runner) => runner.kill()));
+    client.close();
+  }
+}
+
+interface HeartOptions {
+  readonly client: CoordinatorClient;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly workerId: string;
+  readonly intervalMs: number;
+  readonly ended: AbortSignal;
+}
+
+async function keepBeating({
+  client,
+  leases,
+  clock,
+  log,
+  workerId,
+  intervalMs,
+  ended,
+}: HeartOptions): Promise<void> {
+  while (!ended.aborted) {
+    await clock.sleep(intervalMs, ended);
+    const tokens = leases.tokens();
+    try {
+      const { answers } = await client.heartbeat(workerId, tokens);
+      tokens.forEach((token, index) => leases.answer(token, answers[index] ?? 'ok'));
+    } catch (error) {
+      log.debug(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'heartbeat not delivered',
+      );
+    }
+  }
+}
+
+/** The compiled trainer process, beside this file's folder. */
+export const defaultChildPath = (): string => path.join(import.meta.dirname, '..', 'trainers', 'child.js');

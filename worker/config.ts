@@ -1,0 +1,31 @@
+import path from 'node:path';
+import type { LogLevel } from '../shared/platform/log.js';
+
+/** What a worker was told. Read once in `main.ts`, frozen. */
+export interface WorkerConfig {
+  /** `host:port` of the coordinator. */
+  readonly coordinator: string;
+  /** Work only for this study; null for any. */
+  readonly study: string | null;
+  /** Trials at once; each has a trainer process of its own. */
+  readonly slots: number;
+  /** Training runtime: `auto` or a name. */
+  readonly runtime: string;
+  /** Where fetched data sets are kept, by hash. */
+  readonly cacheDirectory: string;
+  /** End when standard input closes: the process that started this worker is gone. */
+  readonly exitWithParent: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'text';
+}
+
+/** `$PARZEN_CACHE`, else the user's cache folder. */
+export function defaultCacheDirectory(
+  environment: Readonly<Record<string, string | undefined>>,
+  home: string,
+): string {
+  const explicit = environment['PARZEN_CACHE'];
+  if (explicit !== undefined && explicit !== '') return explicit;
+  const base = environment['XDG_CACHE_HOME'];
+  return path.join(base !== undefined && base !== '' ? base : path.join(home, '.cache'), 'parzen');
+}

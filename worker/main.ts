@@ -1,0 +1,116 @@
+/** Composition root of the worker: reads arguments and environment, wires the session, handles signals. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { systemClock } from '../shared/platform/clock.js';
+import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
+import { defaultChildPath, runSession } from './agent/session.js';
+import { defaultCacheDirectory, type WorkerConfig } from './config.js';
+
+interface StartOptions {
+  readonly coordinator: string;
+  readonly study?: string;
+  readonly slots: number;
+  readonly runtime: string;
+  readonly exitWithParent: boolean;
+  readonly log: LogLevel;
+  readonly logFormat: 'json' | 'text';
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 1_024)
+    throw new InvalidArgumentError('Give a whole number from 1 to 1024.');
+  return value;
+}
+
+function address(text: string): string {
+  if (!/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(text))
+    throw new InvalidArgumentError('Give HOST:PORT, for example 127.0.0.1:50051.');
+  return text;
+}
+
+const version = (
+  JSON.parse(readFileSync(path.join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+async function start(options: StartOptions): Promise<void> {
+  const config: WorkerConfig = Object.freeze({
+    coordinator: options.coordinator,
+    study: options.study ?? null,
+    slots: options.slots,
+    runtime: options.runtime,
+    cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
+    exitWithParent: options.exitWithParent,
+    logLevel: options.log,
+    logFormat: options.logFormat,
+  });
+  const log = createLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    write: (line) => process.stderr.write(line),
+  });
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // The second signal means now.
+      if (stopping.signal.aborted) process.exit(1);
+      log.info({ signal }, 'stopping; running trials are given back');
+      stopping.abort();
+    });
+  // Whoever started this worker holds the other end of its standard input; when that closes, they are gone.
+  if (config.exitWithParent)
+    process.stdin
+      .on('end', () => process.exit(1))
+      .on('error', () => process.exit(1))
+      .resume();
+  await runSession({
+    ...{ config, clock: systemClock, log, random: Math.random, version },
+    childPath: defaultChildPath(),
+    stopping: stopping.signal,
+  });
+}
+
+const program = new Command('worker')
+  .description('Runs the trials that a Parzen coordinator hands out.')
+  .version(version)
+  .showHelpAfterError();
+program
+  .command('start')
+  .description('register with a coordinator and run trials until stopped')
+  .addOption(
+    new Option('--coordinator <host:port>', 'where the coordinator listens')
+      .default('127.0.0.1:50051')
+      .env('PARZEN_COORDINATOR')
+      .argParser(address),
+  )
+  .addOption(new Option('--study <name>', 'work only for this study').env('PARZEN_STUDY'))
+  .addOption(
+    new Option('--slots <n>', 'trials at once').default(1).env('PARZEN_SLOTS').argParser(wholeNumber),
+  )
+  .addOption(
+    new Option('--runtime <name>', 'training runtime: auto or a name').default('auto').env('PARZEN_RUNTIME'),
+  )
+  .addOption(
+    new Option('--log <level>', 'how much to log')
+      .choices([...logLevels])
+      .default('info')
+      .env('PARZEN_LOG'),
+  )
+  .addOption(
+    new Option('--log-format <format>').choices(['text', 'json']).default('text').env('PARZEN_LOG_FORMAT'),
+  )
+  .addOption(new Option('--exit-with-parent', 'end when standard input closes').default(false).hideHelp())
+  .action(start);
+
+try {
+  await program.parseAsync();
+  // A trainer or a channel that is slow to close must not keep a finished worker alive.
+  process.exit();
+} catch (error) {
+  process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
