@@ -30,7 +30,7 @@ describe('special functions', () => {
     expect(relative(logGamma(0.5), 0.5 * Math.log(Math.PI))).toBeLessThan(1e-14);
     expect(relative(logGamma(11), Math.log(3628800))).toBeLessThan(1e-14);
     expect(Math.abs(logGamma(1))).toBeLessThan(1e-14);
-    expect(relative(logGamma(171), 706.5730622457873)).toBeLessThan(1e-14);
+    expect(relative(logGamma(171), 706.573062245787)).toBeLessThan(1e-14);
     expect(logGamma(0)).toBeNaN();
     expect(relative(normalTail(1.959963984540054), 0.025)).toBeLessThan(1e-13);
     expect(relative(normalTail(10), 7.619853024160527e-24)).toBeLessThan(1e-13);
