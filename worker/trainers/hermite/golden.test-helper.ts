@@ -41,11 +41,17 @@ export function flattenWeights(layout: Layout, weights: GoldenWeights): Float32A
 export function rowsOf(shape: ModelShape, flat: readonly number[]): InputRows {
   const sequenceLength = shape.window * candleFeatures;
   const length = sequenceLength + shape.context;
+  const table = Float32Array.from(flat);
   return {
-    writeRow: (row, position, into) => {
-      const values = flat.slice(row * length, (row + 1) * length);
-      into.sequence.set(values.slice(0, sequenceLength), position * sequenceLength);
-      into.context.set(values.slice(sequenceLength), position * shape.context);
+    gather: (rows) => {
+      const window = new Float32Array(rows.length * sequenceLength);
+      const context = new Float32Array(rows.length * shape.context);
+      for (let i = 0; i < rows.length; i += 1) {
+        const start = (rows[i] ?? 0) * length;
+        window.set(table.subarray(start, start + sequenceLength), i * sequenceLength);
+        context.set(table.subarray(start + sequenceLength, start + length), i * shape.context);
+      }
+      return { window, context };
     },
   };
 }

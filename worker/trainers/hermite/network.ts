@@ -7,18 +7,15 @@ import type { Layout } from './layout.js';
 import { emptyOutputs, lossTensor, readOutputs, type LossSettings, type Outputs } from './losses.js';
 import { candleFeatures } from './model-shape.js';
 
-/** Where one row of a batch is written to. */
-export interface RowBuffers {
-  /** [B·4W] */
-  readonly sequence: Float32Array;
-  /** [B·C] */
-  readonly context: Float32Array;
-}
-
 /** Scaled samples, wherever they come from. */
 export interface InputRows {
-  /** Writes sample `row` as entry `position` of a batch: 4W values, oldest candle first, and C context values. */
-  writeRow(row: number, position: number, into: RowBuffers): void;
+  /** The inputs of the given rows, in their order. */
+  gather(rows: ArrayLike<number>): {
+    /** B × W × 4, oldest candle first. */
+    readonly window: Float32Array;
+    /** B × C. */
+    readonly context: Float32Array;
+  };
 }
 
 export interface Network {
@@ -30,14 +27,10 @@ export interface Network {
 export function batchInput(network: Network, inputs: InputRows, rows: Int32Array): ModelInput {
   const { tf } = network.runtime;
   const { window, context } = network.layout.shape;
-  const buffers: RowBuffers = {
-    sequence: new Float32Array(rows.length * window * candleFeatures),
-    context: new Float32Array(rows.length * context),
-  };
-  rows.forEach((row, position) => inputs.writeRow(row, position, buffers));
+  const gathered = inputs.gather(rows);
   return {
-    sequence: tf.tensor3d(buffers.sequence, [rows.length, window, candleFeatures]),
-    context: tf.tensor2d(buffers.context, [rows.length, context]),
+    sequence: tf.tensor3d(gathered.window, [rows.length, window, candleFeatures]),
+    context: tf.tensor2d(gathered.context, [rows.length, context]),
   };
 }
 

@@ -6,7 +6,7 @@ import { initialParameters } from './initialise.js';
 import { parameterLayout } from './layout.js';
 import { rawSignScale } from './losses.js';
 import type { InputRows } from './network.js';
-import { rowIndices } from './golden.test-helper.js';
+import { rowIndices, rowsOf } from './golden.test-helper.js';
 import { createRandom } from './random.js';
 import { trainFold, type FoldRun, type FoldSettings } from './train-fold.js';
 
@@ -55,13 +55,7 @@ function market(): { inputs: InputRows; y: Float64Array } {
     const signal = values[row * width + 7 * 4] ?? NaN;
     return 0.5 * signal + 0.5 * random.normal();
   });
-  const inputs: InputRows = {
-    writeRow: (row, position, into) => {
-      const start = row * width;
-      into.sequence.set(values.subarray(start, start + 32), position * 32);
-      into.context.set(values.subarray(start + 32, start + width), position * 3);
-    },
-  };
+  const inputs = rowsOf(layout.shape, [...values]);
   return { inputs, y };
 }
 
@@ -126,7 +120,7 @@ describe('training a fold', () => {
     const perLook: number[] = [];
     const run = foldRun({
       budget: { kind: 'steps', steps: 200, evalEverySteps: 10 },
-      earlyStopMetric: 'loss',
+      earlyStopping: { patience: 0, minDelta: 1e-4 },
     });
     let pauses = 0;
     const { parameters } = await trainFold({
