@@ -1,0 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import { leaseToken } from '../../shared/core/ids.js';
+import { systemClock } from '../../shared/platform/clock.js';
+import type { Log } from '../../shared/platform/log.js';
+import type { AppContext } from '../app/context.js';
+import { Histories } from '../app/history.js';
+import { localGateway, type StudyGateway } from '../app/study-gateway.js';
+import { WorkSignal } from '../app/work-signal.js';
+import { defaults } from '../config.js';
+import { chunksOf, datasetOf, keepNewest } from '../market-data/dataset.js';
+import type { Storage } from '../storage/port.js';
+import { parseStudy } from './parse-study.js';
+
+export interface OpenContext {
+  readonly context: AppContext;
+  readonly gateway: StudyGateway;
+}
+
+/** The use cases over an open store. `serves`: studies that workers get trials of, null for all. */
+export function openContext(storage: Storage, log: Log, serves: ReadonlySet<string> | null): OpenContext {
+  const { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs } = defaults;
+  const context: AppContext = {
+    storage,
+    clock: systemClock,
+    log,
+    mintToken: () => leaseToken(randomUUID()),
+    settings: Object.freeze({ leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves }),
+    signal: new WorkSignal(),
+    histories: new Histories(),
+    datasetTools: { datasetOf, keepNewest, chunksOf },
+  };
+  return { context, gateway: localGateway(context, parseStudy) };
+}

@@ -1,0 +1,103 @@
+/** Commands that show and write what a study has found. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { bestTrials, topTrials } from '../../shared/core/study/ranking.js';
+import type { Direction } from '../../shared/core/sampler/sampler.js';
+import type { StudyView } from '../../shared/core/study/study.js';
+import type { Trial } from '../../shared/core/study/trial.js';
+import type { StudyGateway } from '../app/study-gateway.js';
+import { defaults } from '../config.js';
+import { bestConfigOf, formatBestConfig } from '../results/best-config.js';
+import { summaryText } from '../results/summary.js';
+import { CommandError } from './command-error.js';
+import { figure, print, table, toJson } from './print.js';
+import { allTrials, saveResults } from './save-results.js';
+import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
+
+export function addResultCommands(program: Command): void {
+  gatewayOptions(program.command('best <study>').description('the best configuration, as a file')).action(
+    (name: string, options: GatewayOptions) =>
+      withGateway(options, (gateway) => best(gateway, name, options)),
+  );
+  gatewayOptions(
+    program
+      .command('top <study>')
+      .description('the best trials')
+      .addOption(new Option('-n, --count <n>', 'how many').default(10).argParser(count)),
+  ).action((name: string, options: GatewayOptions & { count: number }) =>
+    withGateway(options, (gateway) => top(gateway, name, options)),
+  );
+  gatewayOptions(
+    program
+      .command('export <study>')
+      .description('write best_config, top10.csv and trials.csv')
+      .option('--out <dir>', 'folder for the files', defaults.out),
+  ).action((name: string, options: GatewayOptions & { out: string }) =>
+    withGateway(options, async (gateway) => {
+      const { text, files } = await saveResults(gateway, await gateway.get(name), options.out);
+      print(options.json ? toJson({ files }) : `${text}\nresults: ${files.join(', ')}`);
+    }),
+  );
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Give a whole number from 1.');
+  return value;
+}
+
+interface Complete {
+  readonly study: StudyView;
+  readonly all: readonly Trial[];
+  readonly complete: readonly Trial[];
+}
+
+async function completeTrials(gateway: StudyGateway, name: string): Promise<Complete> {
+  const study = await gateway.get(name);
+  const all = await allTrials(gateway, name);
+  const complete = all.filter(({ state }) => state === 'COMPLETE');
+  if (complete.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
+  return { study, all, complete };
+}
+
+const directionsOf = (study: StudyView): readonly Direction[] =>
+  study.definition.objectives.map(({ direction }) => direction);
+
+async function best(gateway: StudyGateway, name: string, { json }: GatewayOptions): Promise<void> {
+  const { study, all, complete } = await completeTrials(gateway, name);
+  const front = bestTrials(directionsOf(study), complete);
+  const [first] = front;
+  if (first === undefined) throw new CommandError(`study '${name}' has no trial with a finite objective yet`);
+  const config = bestConfigOf(
+    study,
+    first,
+    front.map(({ number }) => number),
+  );
+  print(json ? toJson(config) : formatBestConfig(config));
+  // The honest line stands next to every best; on standard error, so that the file above can be piped.
+  if (!json) process.stderr.write(`\n${summaryText(study, all)}\n`);
+}
+
+async function top(
+  gateway: StudyGateway,
+  name: string,
+  options: GatewayOptions & { count: number },
+): Promise<void> {
+  const { study, all, complete } = await completeTrials(gateway, name);
+  const ranked = topTrials(directionsOf(study), complete, options.count);
+  if (options.json) {
+    print(toJson(ranked));
+    return;
+  }
+  const objectives = study.definition.objectives.map((objective) => objective.name);
+  const metrics = [...new Set(ranked.flatMap((trial) => Object.keys(trial.metrics)))].slice(0, 6);
+  const rows = ranked.map((trial, rank) => [
+    String(rank + 1),
+    `#${trial.number}`,
+    ...trial.values.map(figure),
+    ...metrics.map((metric) => figure(trial.metrics[metric])),
+  ]);
+  print(table([['RANK', 'TRIAL', ...objectives.map(upper), ...metrics.map(upper)], ...rows]));
+  print(`\n${summaryText(study, all)}`);
+}
+
+const upper = (text: string): string => text.toUpperCase();

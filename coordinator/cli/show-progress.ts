@@ -1,0 +1,95 @@
+import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
+import type { Log } from '../../shared/platform/log.js';
+import type { AppContext } from '../app/context.js';
+import { findTrial, finishedTrials } from '../app/finished-trials.js';
+import { requireStudy, viewStudy } from '../app/study-view.js';
+import { defaults } from '../config.js';
+import { StorageUnavailable, type TrialRecord } from '../storage/port.js';
+import { barLine, trialLine, type ProgressState } from './progress.js';
+
+export interface ProgressOptions {
+  readonly log: Log;
+  /** Where the bar goes when it is a terminal. */
+  readonly terminal: NodeJS.WriteStream;
+  readonly over: AbortSignal;
+}
+
+/**
+ * Shows how a study goes until it is over or `over` aborts: on a terminal a bar that is redrawn, and the trials above
+ * it; elsewhere one log line per finished trial. Failures of the store are waited out.
+ */
+export async function showProgress(
+  context: AppContext,
+  name: string,
+  options: ProgressOptions,
+): Promise<void> {
+  const display = new Display(context, name, options);
+  await display.begin();
+  for (;;) {
+    const study = await display.update();
+    if (options.over.aborted || study?.state === 'FINISHED' || study?.state === 'STOPPED') break;
+    await context.signal.wait(context.clock, defaults.progressIntervalMs, options.over);
+  }
+  display.end();
+}
+
+class Display {
+  readonly #context: AppContext;
+  readonly #name: string;
+  readonly #options: ProgressOptions;
+  readonly #startedAtMs: number;
+  #finishSequence = 0;
+  #finishedBefore = 0;
+  #bar = '';
+
+  constructor(context: AppContext, name: string, options: ProgressOptions) {
+    this.#context = context;
+    this.#name = name;
+    this.#options = options;
+    this.#startedAtMs = context.clock.nowMs();
+  }
+
+  /** Trials that finished before now are not shown one by one. */
+  async begin(): Promise<void> {
+    const study = await requireStudy(this.#context, this.#name);
+    this.#finishSequence = study.finishSequence;
+    this.#finishedBefore = study.finishSequence;
+  }
+
+  /** Draws what is new. Null while the store does not answer. */
+  async update(): Promise<StudyView | null> {
+    try {
+      const finished = await finishedTrials(this.#context, this.#name, this.#finishSequence);
+      const study = await viewStudy(this.#context, this.#name);
+      const [first] = study.best;
+      const best = first === undefined ? null : await findTrial(this.#context, this.#name, first);
+      this.#draw(finished, {
+        study,
+        best,
+        finishedHere: finishedCount(study.counts) - this.#finishedBefore,
+        elapsedMs: this.#context.clock.nowMs() - this.#startedAtMs,
+      });
+      return study;
+    } catch (error) {
+      if (error instanceof StorageUnavailable) return null;
+      throw error;
+    }
+  }
+
+  end(): void {
+    if (this.#options.terminal.isTTY && this.#bar !== '') this.#options.terminal.write('\n');
+  }
+
+  #draw(finished: readonly TrialRecord[], state: ProgressState): void {
+    const { terminal, log } = this.#options;
+    for (const trial of finished) {
+      this.#finishSequence = trial.finishSequence ?? this.#finishSequence;
+      if (terminal.isTTY) terminal.write(`\r\u001b[2K${trialLine(trial, state)}\n`);
+      else log.info({}, trialLine(trial, state));
+    }
+    if (!terminal.isTTY) return;
+    const bar = barLine(state, terminal.columns);
+    if (bar !== this.#bar || finished.length > 0) terminal.write(`\r\u001b[2K${bar}`);
+    this.#bar = bar;
+  }
+}

@@ -1,0 +1,164 @@
+/** Commands that look at studies and steer them. */
+import type { Command } from 'commander';
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { ParameterValue } from '../../shared/core/space/parameter.js';
+import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
+import type { StudyGateway } from '../app/study-gateway.js';
+import { CommandError } from './command-error.js';
+import { figure, minute, print, table, toJson } from './print.js';
+import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
+
+export function addStudyCommands(program: Command): void {
+  gatewayOptions(program.command('status [study]').description('how studies are going')).action(
+    (name: string | undefined, options: GatewayOptions) =>
+      withGateway(options, async (gateway) => {
+        const studies = name === undefined ? await gateway.list() : [await gateway.get(name)];
+        print(options.json ? toJson(studies.map(statusJson)) : statusText(studies));
+      }),
+  );
+  for (const [verb, description] of [
+    ['pause', 'hand out no more trials for now'],
+    ['resume', 'hand out trials again'],
+    ['stop', 'end a study; its open trials are cancelled'],
+  ] as const)
+    gatewayOptions(program.command(`${verb} <study>`).description(description)).action(
+      (name: string, options: GatewayOptions) =>
+        withGateway(options, async (gateway) => {
+          const study = await gateway[verb](name);
+          print(options.json ? toJson(statusJson(study)) : `study '${name}' is ${study.state}`);
+        }),
+    );
+  gatewayOptions(
+    program.command('enqueue <study> <params>').description('add a trial: parameters as a JSON object'),
+  ).action((name: string, params: string, options: GatewayOptions) =>
+    withGateway(options, async (gateway) => {
+      const number = await gateway.enqueue(name, { requestId: randomUUID(), params: paramsOf(params) });
+      print(options.json ? toJson({ number }) : `trial ${number} will be tried next`);
+    }),
+  );
+  addStudyGroup(program.command('study').description('create, list, show and delete studies'));
+}
+
+function addStudyGroup(group: Command): void {
+  gatewayOptions(group.command('list').description('all studies')).action((options: GatewayOptions) =>
+    withGateway(options, async (gateway) => {
+      const studies = await gateway.list();
+      print(options.json ? toJson(studies.map(statusJson)) : listText(studies));
+    }),
+  );
+  gatewayOptions(group.command('show <study>').description('the study file as it was given')).action(
+    (name: string, options: GatewayOptions) =>
+      withGateway(options, async (gateway) => {
+        const study = await gateway.get(name);
+        print(options.json ? toJson(study) : study.definitionText);
+      }),
+  );
+  gatewayOptions(
+    group
+      .command('create <file>')
+      .description('create a study from its file, or resume it')
+      .option('--trials <n>', "budget instead of the file's")
+      .option('--data <name>', 'data set by name or hash'),
+  ).action((file: string, options: GatewayOptions & { trials?: string; data?: string }) =>
+    withGateway(options, (gateway) => createFromFile(gateway, file, options)),
+  );
+  gatewayOptions(group.command('delete <study>').description('remove a study and all its trials')).action(
+    (name: string, options: GatewayOptions) =>
+      withGateway(options, async (gateway) => {
+        await gateway.delete(name);
+        print(options.json ? toJson({ deleted: name }) : `study '${name}' is deleted`);
+      }),
+  );
+}
+
+async function createFromFile(
+  gateway: StudyGateway,
+  file: string,
+  options: GatewayOptions & { trials?: string; data?: string },
+): Promise<void> {
+  const definitionText = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new CommandError(
+      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  });
+  const trials = options.trials === undefined ? null : trialBudget(options.trials);
+  const { study, created } = await gateway.create({ definitionText, trials, dataset: options.data ?? null });
+  print(
+    options.json
+      ? toJson(statusJson(study))
+      : `study '${study.name}' ${created ? 'created' : 'resumed'}: ${study.trialsMax} trials`,
+  );
+}
+
+/** A budget from the command line. */
+export function trialBudget(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 10_000_000)
+    throw new CommandError(`--trials ${text}: give a whole number from 1 to 10,000,000`, 2);
+  return value;
+}
+
+function paramsOf(text: string): Readonly<Record<string, ParameterValue>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new CommandError(
+      `the parameters are not JSON (${error instanceof Error ? error.message : ''}); for example '{"dropout": 0.1}'`,
+      2,
+    );
+  }
+  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
+    throw new CommandError(`the parameters must be a JSON object, for example '{"dropout": 0.1}'`, 2);
+  const entries = Object.entries(parsed).map(([name, value]: [string, unknown]): [string, ParameterValue] => {
+    if (
+      value === null ||
+      typeof value === 'number' ||
+      typeof value === 'string' ||
+      typeof value === 'boolean'
+    )
+      return [name, value];
+    throw new CommandError(`parameter '${name}' must be a number, a text, true, false or null`, 2);
+  });
+  return Object.fromEntries(entries);
+}
+
+/** A study without the long texts, for machines. */
+const statusJson = (study: StudyView): Partial<StudyView> =>
+  Object.fromEntries(
+    Object.entries(study).filter(([key]) => key !== 'definition' && key !== 'definitionText'),
+  );
+
+function statusText(studies: readonly StudyView[]): string {
+  if (studies.length === 0) return 'no studies yet; start one: coordinator start --study quick';
+  return studies.map(oneStatus).join('\n\n');
+}
+
+function oneStatus(study: StudyView): string {
+  const { counts } = study;
+  const open = `${counts.RUNNING} running, ${counts.WAITING} waiting`;
+  const reasons = Object.entries(study.reasons).map(([reason, count]) => `${reason} ${count}`);
+  return [
+    `study     ${study.name} (${study.state})`,
+    `trials    ${finishedCount(counts)} of ${study.trialsMax} finished; ${open}`,
+    `finished  ${counts.COMPLETE} complete, ${counts.PRUNED} pruned, ${counts.FAIL} failed, ${counts.CANCELLED} cancelled`,
+    `reasons   ${reasons.length === 0 ? '–' : reasons.join(', ')}; out-of-memory attempts ${study.oomAttempts}`,
+    `best      ${study.best.length === 0 ? '–' : study.best.map((number) => `#${number}`).join(', ')}`,
+    `workers   ${study.workersAlive} alive`,
+    `data      ${study.dataset ?? 'none'}`,
+  ].join('\n');
+}
+
+function listText(studies: readonly StudyView[]): string {
+  if (studies.length === 0) return 'no studies yet; start one: coordinator start --study quick';
+  const rows = studies.map((study) => [
+    study.name,
+    study.state,
+    `${finishedCount(study.counts)}/${study.trialsMax}`,
+    figure(study.counts.RUNNING),
+    study.best.map((number) => `#${number}`).join(' '),
+    minute(study.createdAtMs),
+  ]);
+  return table([['STUDY', 'STATE', 'FINISHED', 'RUNNING', 'BEST', 'CREATED (UTC)'], ...rows]);
+}

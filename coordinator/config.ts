@@ -1,0 +1,22 @@
+/** Every default of the coordinator, with its unit and reason. */
+export const defaults = {
+  /** The embedded store, below the current folder. */
+  storage: './parzen-data',
+  /** Loopback only: beyond it the coordinator refuses without TLS and tokens. */
+  listen: '127.0.0.1:50051',
+  /** Results of a study. */
+  out: './out',
+  /** A lease holds this long without a heartbeat, ms: more than three heartbeats and one retry. */
+  leaseTtlMs: 45_000,
+  heartbeatIntervalMs: 10_000,
+  /** A held ask looks at the store at least this often, ms. */
+  pollIntervalMs: 1_000,
+  /** Expired leases are looked for this often, ms. */
+  reclaimIntervalMs: 5_000,
+  /** A worker seen within this time counts as one that may take a trial, ms (architecture §5). */
+  workerMemoryMs: 600_000,
+  /** The progress display looks this often, ms. */
+  progressIntervalMs: 500,
+  /** Local workers have this long to give their trials back, ms; then they are killed. */
+  workerStopGraceMs: 10_000,
+} as const;

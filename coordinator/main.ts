@@ -1,0 +1,172 @@
+/** Composition root of the coordinator: arguments and environment in, commands wired, signals handled. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
+import { AppError } from './app/errors.js';
+import { CommandError } from './cli/command-error.js';
+import { addDataCommands } from './cli/data-commands.js';
+import { addResultCommands } from './cli/result-commands.js';
+import { start } from './cli/start.js';
+import { addStudyCommands, trialBudget } from './cli/study-commands.js';
+import { addSuggestCommand } from './cli/suggest-command.js';
+import { defaults } from './config.js';
+
+interface StartFlags {
+  readonly study?: string;
+  readonly trials?: number;
+  readonly data?: string;
+  readonly storage: string;
+  readonly listen: string;
+  readonly insecure: boolean;
+  readonly workers: number | 'auto';
+  readonly runtime: string;
+  readonly out: string;
+  readonly log: LogLevel;
+  readonly logFormat: 'json' | 'text';
+}
+
+const version = (
+  JSON.parse(readFileSync(path.join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+function workers(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 1_024)
+    throw new InvalidArgumentError('Give auto or a number from 0 to 1024.');
+  return value;
+}
+
+function address(text: string): string {
+  const port = Number(/^(?:[^\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(text)?.[1] ?? NaN);
+  if (!(port <= 65_535)) throw new InvalidArgumentError('Give HOST:PORT, for example 127.0.0.1:50051.');
+  return text;
+}
+
+function startCommand(program: Command): void {
+  program
+    .command('start')
+    .description('create or resume a study and serve it; with --workers run it to its end')
+    .addOption(
+      new Option('--study <name|file>', 'study to run (default: serve every running study of the store)').env(
+        'PARZEN_STUDY',
+      ),
+    )
+    .addOption(
+      new Option('--trials <n>', "budget instead of the study file's")
+        .env('PARZEN_TRIALS')
+        .argParser(trialBudget),
+    )
+    .addOption(
+      new Option('--data <file|name>', 'market data: a kline file, or a data set of the store').env(
+        'PARZEN_DATA',
+      ),
+    )
+    .addOption(
+      new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
+        .default(defaults.storage)
+        .env('PARZEN_STORAGE'),
+    )
+    .addOption(
+      new Option('--listen <host:port>', 'address for workers and tools')
+        .default(defaults.listen)
+        .env('PARZEN_LISTEN')
+        .argParser(address),
+    )
+    .addOption(
+      new Option('--insecure', 'allow --listen beyond loopback without TLS and tokens')
+        .default(false)
+        .env('PARZEN_INSECURE'),
+    )
+    .addOption(
+      new Option('--workers <n|auto>', 'local workers; auto: one per core')
+        .default(0)
+        .env('PARZEN_WORKERS')
+        .argParser(workers),
+    )
+    .addOption(
+      new Option('--runtime <name>', 'training runtime of local workers')
+        .default('auto')
+        .env('PARZEN_RUNTIME'),
+    )
+    .addOption(new Option('--out <dir>', 'folder for the results').default(defaults.out).env('PARZEN_OUT'))
+    .addOption(
+      new Option('--log <level>', 'how much to log')
+        .choices([...logLevels])
+        .default('info')
+        .env('PARZEN_LOG'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'for people or machines')
+        .choices(['text', 'json'])
+        .default('text')
+        .env('PARZEN_LOG_FORMAT'),
+    )
+    .action(runStart);
+}
+
+async function runStart(flags: StartFlags): Promise<void> {
+  const log = createLog({
+    level: flags.log,
+    format: flags.logFormat,
+    write: (line) => process.stderr.write(line),
+  });
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // The second signal means now.
+      if (stopping.signal.aborted) process.exit(1);
+      log.info({ signal }, 'stopping; running trials are given back (again: stop at once)');
+      stopping.abort();
+    });
+  await start({
+    study: flags.study ?? null,
+    trials: flags.trials ?? null,
+    data: flags.data ?? null,
+    ...{ storage: flags.storage, listen: flags.listen, insecure: flags.insecure, workers: flags.workers },
+    ...{ runtime: flags.runtime, out: flags.out, log },
+    stopping: stopping.signal,
+  });
+}
+
+const program = new Command('coordinator')
+  .description('Distributed hyperparameter studies: exact TPE, durable trials, honest answers.')
+  .version(version)
+  .showHelpAfterError('(--help shows the options)')
+  .exitOverride();
+startCommand(program);
+addStudyCommands(program);
+addResultCommands(program);
+addDataCommands(program);
+addSuggestCommand(program);
+
+/** Failures whose message is meant for the user; anything else is a bug and is shown whole. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const known = error instanceof CommandError || error instanceof AppError || expectedNames.has(error.name);
+  return known ? error.message : (error.stack ?? error.message);
+}
+
+/** Typed failures of the adapters, by name: their messages name the place and the remedy. */
+const expectedNames: ReadonlySet<string> = new Set([
+  'ListenError',
+  'CoordinatorUnreachable',
+  'StorageUnavailable',
+  'StorageInUse',
+  'StorageError',
+  'MarketDataError',
+  'SuggestInputError',
+  'ResultsError',
+]);
+
+try {
+  await program.parseAsync();
+  process.exitCode = 0;
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
+  process.stderr.write(`coordinator: ${explain(error)}\n`);
+  process.exit(error instanceof CommandError ? error.exitCode : 1);
+}
