@@ -102,6 +102,8 @@ export interface TrialRecord {
   readonly cancelRequested: boolean;
   /** The report with the largest step of the latest attempt. */
   readonly lastReport: TrialReport | null;
+  /** The enqueue call that made this trial, so that a repeated call finds it; null for all others. Unique per study. */
+  readonly enqueueRequestId: RequestId | null;
   readonly createdAtMs: number;
   /** Start of the first attempt. */
   readonly startedAtMs: number | null;
@@ -175,6 +177,8 @@ export interface StudyTransaction {
   setStudy(change: { readonly state?: StudyState; readonly trialsMax?: number }): Promise<void>;
 
   trial(number: TrialNumber): Promise<TrialRecord | null>;
+  /** The trial that this enqueue call made; null when it never arrived. */
+  trialByEnqueueRequest(requestId: RequestId): Promise<TrialRecord | null>;
   attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null>;
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null>;
   /**
@@ -199,6 +203,7 @@ export interface StudyTransaction {
     token: LeaseToken,
     end: Pick<AttemptRecord, 'endedAtMs' | 'outcome' | 'message' | 'peakMemoryBytes'>,
   ): Promise<void>;
+  /** Keeps a late result; one per token, a repeated one changes nothing. */
   insertLateResult(result: LateResult): Promise<void>;
 }
 
@@ -231,6 +236,8 @@ export interface Storage {
   /** By number, ascending. */
   listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]>;
   countTrials(study: StudyId): Promise<TrialCounts>;
+  /** Ended attempts by outcome; outcomes that never happened are absent. */
+  countAttempts(study: StudyId): Promise<Readonly<Partial<Record<TrialReason, number>>>>;
   listAttempts(study: StudyId, number: TrialNumber): Promise<readonly AttemptRecord[]>;
   listLateResults(study: StudyId): Promise<readonly LateResult[]>;
   listReports(study: StudyId, number: TrialNumber): Promise<readonly TrialReport[]>;
