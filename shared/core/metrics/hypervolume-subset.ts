@@ -58,7 +58,6 @@ function greedyPlanar(front: readonly Point[], reference: Point, count: number):
 /** HV(S ∪ {p}) − HV(S): the point's own box less what the chosen points cover of it. */
 function gain(point: Point, chosen: readonly Point[], reference: Point): number {
   const own = hypervolume([point], reference);
-  if (!Number.isFinite(own)) return Infinity;
   const covered = chosen.map((other) => point.map((x, j) => Math.max(x, other[j] ?? 0)));
   return own - hypervolume(covered, reference);
 }
@@ -115,7 +114,8 @@ export function selectByHypervolume(points: readonly Point[], count: number): nu
   const front = distinct.map((i) => points[i] ?? []);
   const reference = referencePoint(points);
   if (!reference.every((r) => Number.isFinite(r))) return distinct.slice(0, count);
-  const chosen =
-    reference.length === 2 ? greedyPlanar(front, reference, count) : greedyLazy(front, reference, count);
-  return chosen.map((k) => distinct[k] ?? 0);
+  if (reference.length === 2) return greedyPlanar(front, reference, count).map((k) => distinct[k] ?? 0);
+  // With a coordinate of −∞ among three or more objectives the volumes are infinite and compare as nothing.
+  if (!front.every((point) => point.every((x) => Number.isFinite(x)))) return distinct.slice(0, count);
+  return greedyLazy(front, reference, count).map((k) => distinct[k] ?? 0);
 }

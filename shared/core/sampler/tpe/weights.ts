@@ -1,3 +1,5 @@
+import { pairwiseSum } from './special-functions.js';
+
 /** Observations of a set that weigh in full, the newest ones; all older ones lie on the ramp (tpe.md §7.1). */
 const fullWeightNewest = 25;
 
@@ -23,8 +25,7 @@ export function mixtureWeights(observationWeights: Float64Array, priorWeight: nu
   if (n === 0) return weights.fill(1);
   weights.set(observationWeights);
   weights[n] = priorWeight;
-  let sum = 0;
-  for (const weight of weights) sum += weight;
+  const sum = pairwiseSum(weights);
   for (let k = 0; k <= n; k++) weights[k] = (weights[k] ?? 0) / sum;
   return weights;
 }
