@@ -170,6 +170,7 @@ async function leaseTrial(
     });
   return transaction.insertTrial({
     given: null,
+    enqueueRequestId: null,
     values: [],
     metrics: {},
     attempt: 1,
