@@ -28,6 +28,18 @@ const unstorable = /\0|\p{Surrogate}/gu;
 /** Text with NUL and lone surrogates replaced by U+FFFD. */
 export const canonicalText = (text: string): string => text.replace(unstorable, '\ufffd');
 
+/** Ids and names are indexed, and an index entry has a size limit. Wire and study file allow much less. */
+const idLengthMax = 512;
+
+/** A name or id to be stored: canonical text of a bounded length. */
+function storedId(text: string): string {
+  assert(
+    text.length <= idLengthMax,
+    `a name or id has ${text.length} characters, at most ${idLengthMax} can be stored`,
+  );
+  return canonicalText(text);
+}
+
 export const canonicalToken = (token: LeaseToken): LeaseToken => leaseToken(canonicalText(token));
 export const canonicalRequest = (request: RequestId): RequestId => requestId(canonicalText(request));
 
@@ -83,14 +95,16 @@ export function canonicalPlain(value: unknown): unknown {
   return frozen(Object.fromEntries(entries.map(([key, each]) => [canonicalText(key), canonicalPlain(each)])));
 }
 
-export const canonicalNewStudy = (study: NewStudy): NewStudy =>
-  frozen({
+export function canonicalNewStudy(study: NewStudy): NewStudy {
+  storedId(study.definition.name);
+  return frozen({
     definition: canonicalPlain(study.definition),
     definitionText: canonicalText(study.definitionText),
     definitionHash: canonicalText(study.definitionHash),
     dataset: study.dataset,
     createdAtMs: canonicalWhole(study.createdAtMs),
   });
+}
 
 export function canonicalReport(report: TrialReport): TrialReport {
   assert(Number.isSafeInteger(report.step), `step ${report.step} is not a whole number`);
@@ -99,7 +113,7 @@ export function canonicalReport(report: TrialReport): TrialReport {
 
 const canonicalLease = (lease: Lease): Lease =>
   frozen({
-    token: canonicalToken(lease.token),
+    token: leaseToken(storedId(lease.token)),
     expiresAtMs: canonicalWhole(lease.expiresAtMs),
     worker: workerId(canonicalText(lease.worker)),
     gpuUuid: textOrNull(lease.gpuUuid),
@@ -139,6 +153,7 @@ export function canonicalTrial(trial: TrialFields): TrialFields {
     message: canonicalText(trial.message),
     cancelRequested: trial.cancelRequested,
     lastReport: trial.lastReport === null ? null : canonicalReport(trial.lastReport),
+    enqueueRequestId: trial.enqueueRequestId === null ? null : requestId(storedId(trial.enqueueRequestId)),
     createdAtMs: canonicalWhole(trial.createdAtMs),
     startedAtMs: wholeOrNull(trial.startedAtMs),
     finishedAtMs: wholeOrNull(trial.finishedAtMs),
@@ -166,6 +181,7 @@ export const enqueuedTrial = (given: Params, createdAtMs: number): TrialFields =
   message: '',
   cancelRequested: false,
   lastReport: null,
+  enqueueRequestId: null,
   createdAtMs,
   startedAtMs: null,
   finishedAtMs: null,
@@ -186,8 +202,8 @@ export const canonicalAttempt = (attempt: AttemptRecord): AttemptRecord =>
   frozen({
     number: attempt.number,
     attempt: attempt.attempt,
-    token: canonicalToken(attempt.token),
-    requestId: canonicalRequest(attempt.requestId),
+    token: leaseToken(storedId(attempt.token)),
+    requestId: requestId(storedId(attempt.requestId)),
     worker: workerId(canonicalText(attempt.worker)),
     gpuUuid: textOrNull(attempt.gpuUuid),
     startedAtMs: canonicalWhole(attempt.startedAtMs),
@@ -197,7 +213,7 @@ export const canonicalAttempt = (attempt: AttemptRecord): AttemptRecord =>
 export const canonicalLateResult = (late: LateResult): LateResult =>
   frozen({
     number: late.number,
-    token: canonicalToken(late.token),
+    token: leaseToken(storedId(late.token)),
     worker: workerId(canonicalText(late.worker)),
     receivedAtMs: canonicalWhole(late.receivedAtMs),
     outcome: late.outcome,
@@ -207,7 +223,7 @@ export const canonicalLateResult = (late: LateResult): LateResult =>
 
 export const canonicalWorker = (worker: WorkerRecord): WorkerRecord =>
   frozen({
-    id: workerId(canonicalText(worker.id)),
+    id: workerId(storedId(worker.id)),
     host: canonicalText(worker.host),
     gpuUuid: textOrNull(worker.gpuUuid),
     gpuName: canonicalText(worker.gpuName),
@@ -222,7 +238,7 @@ export const canonicalWorker = (worker: WorkerRecord): WorkerRecord =>
 export const canonicalDataset = (dataset: DatasetRecord): DatasetRecord =>
   frozen({
     hash: dataset.hash,
-    name: canonicalText(dataset.name),
+    name: storedId(dataset.name),
     layout: canonicalText(dataset.layout),
     rows: canonicalWhole(dataset.rows),
     firstTimeMs: canonicalWhole(dataset.firstTimeMs),

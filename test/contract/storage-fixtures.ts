@@ -101,6 +101,7 @@ const blank: NewTrial = {
   message: '',
   cancelRequested: false,
   lastReport: null,
+  enqueueRequestId: null,
   createdAtMs: t0,
   startedAtMs: null,
   finishedAtMs: null,

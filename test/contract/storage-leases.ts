@@ -180,6 +180,37 @@ export function describeLeases(storage: CurrentStorage): void {
       await again(other.id, 'b', 'fresh');
     });
 
+    it('finds a trial by the request that enqueued it, once per study', async () => {
+      const study = await created(storage());
+      const other = await created(storage(), 'other');
+      const enqueueRequestId = requestId('enqueue-1');
+      const enqueue = (id: StudyId) =>
+        storage().inStudy(id, (transaction) => transaction.insertTrial(waiting({ enqueueRequestId })));
+      const find = (id: StudyId, request: string) =>
+        storage().inStudy(id, (transaction) => transaction.trialByEnqueueRequest(requestId(request)));
+      expect(await find(study.id, 'enqueue-1')).toBeNull();
+      const trial = await enqueue(study.id);
+      expect(trial).toMatchObject({ number: 0, enqueueRequestId });
+      expect(await find(study.id, 'enqueue-1')).toEqual(trial);
+      expect(await find(study.id, 'enqueue-2')).toBeNull();
+      expect(await find(other.id, 'enqueue-1')).toBeNull();
+      await expect(enqueue(study.id)).rejects.toThrow(/enqueue/);
+      expect(await enqueue(other.id)).toMatchObject({ number: 0, enqueueRequestId });
+    });
+
+    it('counts ended attempts by outcome', async () => {
+      const study = await created(storage());
+      const outcomes = { a: 'oom', b: 'finished', c: 'oom', d: null } as const;
+      for (const [token, outcome] of Object.entries(outcomes)) {
+        await leased(storage(), study.id, token);
+        if (outcome === null) continue;
+        const end = { endedAtMs: t0 + 1, outcome, message: '', peakMemoryBytes: null };
+        await storage().inStudy(study.id, (transaction) => transaction.endAttempt(leaseToken(token), end));
+      }
+      expect(await storage().countAttempts(study.id)).toEqual({ oom: 2, finished: 1 });
+      expect(await storage().countAttempts((await created(storage(), 'other')).id)).toEqual({});
+    });
+
     it('ends an attempt once', async () => {
       const study = await created(storage());
       const trial = await leased(storage(), study.id, 'a');
@@ -216,8 +247,10 @@ export function describeLeases(storage: CurrentStorage): void {
         await transaction.insertLateResult(late('z'));
         await transaction.insertLateResult(second);
       });
-      await storage().inStudy(study.id, (transaction) => transaction.insertLateResult(late('z')));
-      expect(await storage().listLateResults(study.id)).toEqual([late('z'), second, late('z')]);
+      await storage().inStudy(study.id, (transaction) =>
+        transaction.insertLateResult(late('z', { message: 'again' })),
+      );
+      expect(await storage().listLateResults(study.id)).toEqual([late('z'), second]);
       expect(await storage().listTrials(study.id, { fromNumber: 0, limit: 1 })).toMatchObject([
         { state: 'WAITING', metrics: {} },
       ]);

@@ -5,7 +5,7 @@ import {
   type StudyId,
   type TrialNumber,
 } from '../../../shared/core/ids.js';
-import { trialStates } from '../../../shared/core/study/trial.js';
+import { trialStates, type TrialReason } from '../../../shared/core/study/trial.js';
 import {
   canonicalNewStudy,
   canonicalReport,
@@ -161,6 +161,15 @@ class MemoryStorage implements Storage {
     });
   }
 
+  countAttempts(study: StudyId): Promise<Readonly<Partial<Record<TrialReason, number>>>> {
+    return this.#run(({ studies }) => {
+      const counts: Partial<Record<TrialReason, number>> = {};
+      for (const { outcome } of studies.get(study)?.attempts.values() ?? [])
+        if (outcome !== null) counts[outcome] = (counts[outcome] ?? 0) + 1;
+      return counts;
+    });
+  }
+
   listAttempts(study: StudyId, number: TrialNumber) {
     return this.#run(({ studies }) =>
       [...(studies.get(study)?.attempts.values() ?? [])]
@@ -170,7 +179,7 @@ class MemoryStorage implements Storage {
   }
 
   listLateResults(study: StudyId) {
-    return this.#run(({ studies }) => [...(studies.get(study)?.lateResults ?? [])]);
+    return this.#run(({ studies }) => [...(studies.get(study)?.lateResults.values() ?? [])]);
   }
 
   listReports(study: StudyId, number: TrialNumber) {

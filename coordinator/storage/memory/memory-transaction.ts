@@ -67,6 +67,10 @@ export class MemoryTransaction implements StudyTransaction {
     return this.#run(() => this.#find(number));
   }
 
+  trialByEnqueueRequest(requestId: RequestId): Promise<TrialRecord | null> {
+    return this.#run(() => this.#enqueued(canonicalRequest(requestId)));
+  }
+
   attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null> {
     return this.#run(() => {
       const wanted = canonicalRequest(requestId);
@@ -105,6 +109,9 @@ export class MemoryTransaction implements StudyTransaction {
   insertTrial(trial: TrialFields): Promise<TrialRecord> {
     return this.#run(() => {
       const fields = canonicalTrial(trial);
+      const request = fields.enqueueRequestId;
+      const enqueued = request !== null && this.#enqueued(request) !== null;
+      assert(!enqueued, `request ${request} already enqueued a trial`);
       const number = trialNumber(this.#study.nextNumber);
       this.#change({ nextNumber: this.#study.nextNumber + 1 });
       return this.#put({ ...fields, number, finishSequence: null });
@@ -167,7 +174,8 @@ export class MemoryTransaction implements StudyTransaction {
     const unfinished = [...this.#trials.values()].filter(({ finishSequence }) => finishSequence === null);
     for (const trial of [...unfinished, ...this.#finished]) this.#base.putTrial(trial);
     for (const attempt of this.#attempts.values()) this.#base.putAttempt(attempt);
-    this.#base.lateResults.push(...this.#lateResults);
+    for (const late of this.#lateResults)
+      if (!this.#base.lateResults.has(late.token)) this.#base.lateResults.set(late.token, late);
   }
 
   /** Ends the transaction; later use is an error. */
@@ -192,6 +200,12 @@ export class MemoryTransaction implements StudyTransaction {
 
   #find(number: TrialNumber): TrialRecord | null {
     return this.#trials.get(number) ?? this.#base.trials[number] ?? null;
+  }
+
+  #enqueued(requestId: RequestId): TrialRecord | null {
+    const own = [...this.#trials.values()].find((trial) => trial.enqueueRequestId === requestId);
+    const number = this.#base.numberByEnqueueRequest.get(requestId);
+    return own ?? (number === undefined ? null : this.#find(number));
   }
 
   #attempt(token: LeaseToken): AttemptRecord | null {

@@ -18,7 +18,9 @@ export class StudyState {
   readonly finished: TrialNumber[] = [];
   readonly attempts = new Map<LeaseToken, AttemptRecord>();
   readonly tokenByRequest = new Map<RequestId, LeaseToken>();
-  readonly lateResults: LateResult[] = [];
+  /** By token, in the order in which they came. */
+  readonly lateResults = new Map<LeaseToken, LateResult>();
+  readonly numberByEnqueueRequest = new Map<RequestId, TrialNumber>();
   readonly #reports = new Map<TrialNumber, AttemptReports>();
 
   constructor(record: StudyRecord) {
@@ -26,8 +28,9 @@ export class StudyState {
   }
 
   putTrial(trial: TrialRecord): void {
-    const { number, state } = trial;
+    const { number, state, enqueueRequestId } = trial;
     this.trials[number] = trial;
+    if (enqueueRequestId !== null) this.numberByEnqueueRequest.set(enqueueRequestId, number);
     this.waiting.delete(number);
     this.running.delete(number);
     if (state === 'WAITING') this.waiting.add(number);

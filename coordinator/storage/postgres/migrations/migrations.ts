@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import { firstSchema } from './0001-first-schema.js';
+
+export interface Migration {
+  /** From 1, without gaps. */
+  readonly id: number;
+  readonly name: string;
+  readonly sql: string;
+  /** SHA-256 of `sql`: a migration that has been applied anywhere never changes again. */
+  readonly sha256: string;
+}
+
+const texts: readonly (readonly [name: string, sql: string])[] = [['first-schema', firstSchema]];
+
+/** All migrations, in order. New ones go to the end; there is no way back. */
+export const migrations: readonly Migration[] = texts.map(([name, sql], index) => ({
+  id: index + 1,
+  name,
+  sql,
+  sha256: createHash('sha256').update(sql).digest('hex'),
+}));

@@ -1,0 +1,90 @@
+import pg, { type ClientBase, type ClientConfig, type Pool, type PoolConfig } from 'pg';
+import type { Log } from '../../../shared/platform/log.js';
+
+/**
+ * Connections by kind of work, so that no kind can wait for connections that another kind holds: a transaction that
+ * reads the list of workers must not wait for heartbeats that wait for the transaction's row locks.
+ */
+export interface Pools {
+  readonly transactions: Pool;
+  readonly leases: Pool;
+  readonly statements: Pool;
+}
+
+const poolSizes = { transactions: 8, leases: 4, statements: 8 } as const;
+
+/** Longest wait for a connection, new or free. */
+const connectTimeoutMs = 5_000;
+/** Longest run of one statement; the server ends it. */
+const statementTimeoutMs = 30_000;
+/** Longest wait for an answer; above the server's own limit, so it means a frozen server or network. */
+const queryTimeoutMs = statementTimeoutMs + 5_000;
+
+/**
+ * Set on every new connection by a statement and not as start-up parameters, which pgbouncer refuses. Durability is
+ * not left to the server's configuration: nothing is acknowledged that is not on disk.
+ */
+const settings = {
+  synchronous_commit: 'on',
+  statement_timeout: String(statementTimeoutMs),
+  lock_timeout: '10000',
+  idle_in_transaction_session_timeout: '60000',
+  jit: 'off',
+};
+
+/** bigint as number: times, sizes and ids stay below 2^53. */
+const bigintOid = 20;
+const types = new pg.TypeOverrides();
+types.setTypeParser(bigintOid, Number);
+
+const applySettings = (client: ClientBase): Promise<unknown> =>
+  client.query(
+    `select ${Object.keys(settings)
+      .map((name, index) => `set_config('${name}', $${index + 1}, false)`)
+      .join(', ')}`,
+    Object.values(settings),
+  );
+
+/** Pools that connect when first used. */
+export function createPools(connection: ClientConfig, log: Log): Pools {
+  const create = (config: PoolConfig): Pool => createPool({ ...connection, ...config }, log);
+  return {
+    // Statements of a transaction are sent without waiting for the answers to the ones before.
+    transactions: create({ max: poolSizes.transactions, pipeline: true }),
+    leases: create({ max: poolSizes.leases }),
+    statements: create({ max: poolSizes.statements }),
+  };
+}
+
+function createPool(config: PoolConfig, log: Log): Pool {
+  // Answers a promise, which the pool awaits although its type says nothing of it.
+  const onConnect = (client: ClientBase): unknown => {
+    // A connection that dies while it is lent out reports to the client alone; without a listener that ends the process.
+    client.on('error', (error) => log.debug({ err: error }, 'database connection lost'));
+    return applySettings(client);
+  };
+  const pool = new pg.Pool({
+    application_name: 'parzen',
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    types,
+    ...config,
+    onConnect,
+  });
+  pool.on('error', (error) => log.debug({ err: error }, 'idle database connection lost'));
+  return pool;
+}
+
+export async function endPools(pools: Pools): Promise<void> {
+  await Promise.all([pools.transactions.end(), pools.leases.end(), pools.statements.end()]);
+}
+
+/** `postgres@db.example:5432/parzen`, for messages; never the password. */
+export function describeServer(connection: ClientConfig): string {
+  const { host, port, database } = new pg.Client(connection);
+  const name = database ?? '';
+  return host.startsWith('/') ? `${host} (${name})` : `${host}:${port}/${name}`;
+}

@@ -1,0 +1,322 @@
+/**
+ * Rows as `pg` gives them (with bigint as number: see `pools.ts`) and their decoders, one per kind of row. The types
+ * repeat the schema; the contract suite holds them to it.
+ */
+import {
+  datasetHash,
+  leaseToken,
+  requestId,
+  studyId,
+  trialNumber,
+  workerId,
+} from '../../../shared/core/ids.js';
+import type { Params } from '../../../shared/core/space/parameter.js';
+import type { StudyDefinition } from '../../../shared/core/study/definition.js';
+import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
+import type { TrialFields } from '../canonical.js';
+import type {
+  AttemptRecord,
+  DatasetRecord,
+  LateResult,
+  Lease,
+  StudyRecord,
+  StudyState,
+  TrialRecord,
+  TrialReport,
+  Watermark,
+  WorkerRecord,
+} from '../port.js';
+import { decodeMetrics, encodeMetrics } from './metrics-json.js';
+
+type StoredMetrics = Readonly<Record<string, number | string>>;
+
+export interface StudyRow {
+  readonly id: number;
+  readonly definition: StudyDefinition;
+  readonly definition_text: string;
+  readonly definition_hash: string;
+  readonly dataset: string | null;
+  readonly state: StudyState;
+  readonly trials_max: number;
+  readonly next_number: number;
+  readonly finish_sequence: number;
+  readonly created_at_ms: number;
+}
+
+export const decodeStudy = (row: StudyRow): StudyRecord => ({
+  id: studyId(row.id),
+  definition: row.definition,
+  definitionText: row.definition_text,
+  definitionHash: row.definition_hash,
+  dataset: row.dataset === null ? null : datasetHash(row.dataset),
+  createdAtMs: row.created_at_ms,
+  state: row.state,
+  trialsMax: row.trials_max,
+  nextNumber: row.next_number,
+  finishSequence: row.finish_sequence,
+});
+
+export interface TrialRow {
+  readonly number: number;
+  readonly state: TrialState;
+  readonly reason: TrialReason | null;
+  readonly given: Params | null;
+  readonly params: Params | null;
+  readonly off_grid: boolean;
+  readonly objective_values: readonly number[];
+  readonly metrics: StoredMetrics;
+  readonly attempt: number;
+  readonly retries_error: number;
+  readonly retries_timeout: number;
+  readonly retries_lost: number;
+  readonly lease_token: string | null;
+  readonly lease_expires_at_ms: number | null;
+  readonly lease_worker: string | null;
+  readonly lease_gpu_uuid: string | null;
+  readonly lease_gpu_memory_bytes: number | null;
+  readonly memory_floor_bytes: number | null;
+  readonly watermark_finish_sequence: number | null;
+  readonly watermark_running: readonly number[] | null;
+  readonly worker: string | null;
+  readonly message: string;
+  readonly cancel_requested: boolean;
+  readonly last_report_step: number | null;
+  readonly last_report_metrics: StoredMetrics | null;
+  readonly enqueue_request_id: string | null;
+  readonly created_at_ms: number;
+  readonly started_at_ms: number | null;
+  readonly finished_at_ms: number | null;
+  readonly finish_sequence: number | null;
+}
+
+export const decodeTrial = (row: TrialRow): TrialRecord => ({
+  number: trialNumber(row.number),
+  state: row.state,
+  reason: row.reason,
+  given: row.given,
+  params: row.params,
+  offGrid: row.off_grid,
+  values: row.objective_values,
+  metrics: decodeMetrics(row.metrics),
+  attempt: row.attempt,
+  retries: { error: row.retries_error, timeout: row.retries_timeout, lost: row.retries_lost },
+  lease: decodeLease(row),
+  memoryFloorBytes: row.memory_floor_bytes,
+  watermark: decodeWatermark(row),
+  worker: row.worker === null ? null : workerId(row.worker),
+  message: row.message,
+  cancelRequested: row.cancel_requested,
+  lastReport: decodeLastReport(row),
+  enqueueRequestId: row.enqueue_request_id === null ? null : requestId(row.enqueue_request_id),
+  createdAtMs: row.created_at_ms,
+  startedAtMs: row.started_at_ms,
+  finishedAtMs: row.finished_at_ms,
+  finishSequence: row.finish_sequence,
+});
+
+function decodeLease(row: TrialRow): Lease | null {
+  const { lease_token: token, lease_expires_at_ms: expiresAtMs, lease_worker: worker } = row;
+  if (token === null || expiresAtMs === null || worker === null) return null;
+  return {
+    token: leaseToken(token),
+    expiresAtMs,
+    worker: workerId(worker),
+    gpuUuid: row.lease_gpu_uuid,
+    gpuMemoryBytes: row.lease_gpu_memory_bytes,
+  };
+}
+
+function decodeWatermark({
+  watermark_finish_sequence: finishSequence,
+  watermark_running: running,
+}: TrialRow): Watermark | null {
+  return finishSequence === null || running === null ? null : { finishSequence, running };
+}
+
+function decodeLastReport({
+  last_report_step: step,
+  last_report_metrics: metrics,
+}: TrialRow): TrialReport | null {
+  return step === null || metrics === null ? null : { step, metrics: decodeMetrics(metrics) };
+}
+
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+
+/** Values of the writable columns of `statements/trials.ts`, in their order. */
+export const encodeTrial = (trial: TrialFields, finishSequence: number | null): readonly unknown[] => [
+  trial.state,
+  trial.reason,
+  json(trial.given),
+  json(trial.params),
+  trial.offGrid,
+  trial.values,
+  encodeMetrics(trial.metrics),
+  trial.attempt,
+  trial.retries.error,
+  trial.retries.timeout,
+  trial.retries.lost,
+  trial.lease?.token ?? null,
+  trial.lease?.expiresAtMs ?? null,
+  trial.lease?.worker ?? null,
+  trial.lease?.gpuUuid ?? null,
+  trial.lease?.gpuMemoryBytes ?? null,
+  trial.memoryFloorBytes,
+  trial.watermark?.finishSequence ?? null,
+  trial.watermark?.running ?? null,
+  trial.worker,
+  trial.message,
+  trial.cancelRequested,
+  trial.lastReport?.step ?? null,
+  trial.lastReport === null ? null : encodeMetrics(trial.lastReport.metrics),
+  trial.enqueueRequestId,
+  trial.createdAtMs,
+  trial.startedAtMs,
+  trial.finishedAtMs,
+  finishSequence,
+];
+
+export interface AttemptRow {
+  readonly number: number;
+  readonly attempt: number;
+  readonly token: string;
+  readonly request_id: string;
+  readonly worker: string;
+  readonly gpu_uuid: string | null;
+  readonly started_at_ms: number;
+  readonly ended_at_ms: number | null;
+  readonly outcome: TrialReason | null;
+  readonly message: string;
+  readonly peak_memory_bytes: number | null;
+}
+
+export const decodeAttempt = (row: AttemptRow): AttemptRecord => ({
+  number: trialNumber(row.number),
+  attempt: row.attempt,
+  token: leaseToken(row.token),
+  requestId: requestId(row.request_id),
+  worker: workerId(row.worker),
+  gpuUuid: row.gpu_uuid,
+  startedAtMs: row.started_at_ms,
+  endedAtMs: row.ended_at_ms,
+  outcome: row.outcome,
+  message: row.message,
+  peakMemoryBytes: row.peak_memory_bytes,
+});
+
+/** Values for `insertAttempt`, after the study's. */
+export const encodeAttempt = (attempt: AttemptRecord): readonly unknown[] => [
+  attempt.number,
+  attempt.attempt,
+  attempt.token,
+  attempt.requestId,
+  attempt.worker,
+  attempt.gpuUuid,
+  attempt.startedAtMs,
+  attempt.endedAtMs,
+  attempt.outcome,
+  attempt.message,
+  attempt.peakMemoryBytes,
+];
+
+export interface ReportRow {
+  readonly step: number;
+  readonly metrics: StoredMetrics;
+}
+
+export const decodeReport = (row: ReportRow): TrialReport => ({
+  step: row.step,
+  metrics: decodeMetrics(row.metrics),
+});
+
+export interface LateResultRow {
+  readonly number: number;
+  readonly token: string;
+  readonly worker: string;
+  readonly received_at_ms: number;
+  readonly outcome: TrialReason;
+  readonly metrics: StoredMetrics;
+  readonly message: string;
+}
+
+export const decodeLateResult = (row: LateResultRow): LateResult => ({
+  number: trialNumber(row.number),
+  token: leaseToken(row.token),
+  worker: workerId(row.worker),
+  receivedAtMs: row.received_at_ms,
+  outcome: row.outcome,
+  metrics: decodeMetrics(row.metrics),
+  message: row.message,
+});
+
+/** Values for `insertLateResult`, after the study's. */
+export const encodeLateResult = (late: LateResult): readonly unknown[] => [
+  late.number,
+  late.token,
+  late.worker,
+  late.receivedAtMs,
+  late.outcome,
+  encodeMetrics(late.metrics),
+  late.message,
+];
+
+export interface WorkerRow {
+  readonly id: string;
+  readonly host: string;
+  readonly gpu_uuid: string | null;
+  readonly gpu_name: string;
+  readonly gpu_memory_bytes: number | null;
+  readonly slots: number;
+  readonly runtime: string;
+  readonly version: string;
+  readonly registered_at_ms: number;
+  readonly last_seen_at_ms: number;
+}
+
+export const decodeWorker = (row: WorkerRow): WorkerRecord => ({
+  id: workerId(row.id),
+  host: row.host,
+  gpuUuid: row.gpu_uuid,
+  gpuName: row.gpu_name,
+  gpuMemoryBytes: row.gpu_memory_bytes,
+  slots: row.slots,
+  runtime: row.runtime,
+  version: row.version,
+  registeredAtMs: row.registered_at_ms,
+  lastSeenAtMs: row.last_seen_at_ms,
+});
+
+/** Values for `putWorker`. */
+export const encodeWorker = (worker: WorkerRecord): readonly unknown[] => [
+  worker.id,
+  worker.host,
+  worker.gpuUuid,
+  worker.gpuName,
+  worker.gpuMemoryBytes,
+  worker.slots,
+  worker.runtime,
+  worker.version,
+  worker.registeredAtMs,
+  worker.lastSeenAtMs,
+];
+
+export interface DatasetRow {
+  readonly hash: string;
+  readonly name: string;
+  readonly layout: string;
+  readonly rows: number;
+  readonly first_time_ms: number;
+  readonly last_time_ms: number;
+  readonly bytes: number;
+  readonly created_at_ms: number;
+}
+
+export const decodeDataset = (row: DatasetRow): DatasetRecord => ({
+  hash: datasetHash(row.hash),
+  name: row.name,
+  layout: row.layout,
+  rows: row.rows,
+  firstTimeMs: row.first_time_ms,
+  lastTimeMs: row.last_time_ms,
+  bytes: row.bytes,
+  createdAtMs: row.created_at_ms,
+});

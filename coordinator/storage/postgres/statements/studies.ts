@@ -1,0 +1,58 @@
+import type { Statement } from './statement.js';
+
+const columns = `
+  id, definition, definition_text, definition_hash, dataset, state, trials_max, next_number, finish_sequence, created_at_ms`;
+
+/**
+ * The study and its enqueued trials in one statement; no row when the name is taken. `$8`: the values given to the
+ * enqueued trials, a JSON array.
+ */
+export const createStudy: Statement = {
+  name: 'create_study',
+  text: `
+with study as (
+  insert into parzen.studies
+    (name, definition, definition_text, definition_hash, dataset, state, trials_max, next_number, created_at_ms)
+  values ($1, $2::json, $3, $4, $5, 'RUNNING', $6, jsonb_array_length($8::jsonb), $7)
+  on conflict (name) do nothing
+  returning id
+), enqueued as (
+  insert into parzen.trials
+    (study_id, number, state, given, off_grid, objective_values, metrics, attempt,
+     retries_error, retries_timeout, retries_lost, message, cancel_requested, created_at_ms)
+  select study.id, queued.position - 1, 'WAITING', queued.given, false, '{}', '{}', 0, 0, 0, 0, '', false, $7
+  from study, jsonb_array_elements($8::jsonb) with ordinality as queued (given, position)
+)
+select id from study`,
+};
+
+export const findStudy: Statement = {
+  name: 'find_study',
+  text: `select ${columns} from parzen.studies where name = $1`,
+};
+
+export const listStudies: Statement = {
+  name: 'list_studies',
+  text: `select ${columns} from parzen.studies order by id`,
+};
+
+/**
+ * The lock under which everything in a study happens. "No key update" is as exclusive among transactions as "update",
+ * but does not hold up foreign keys that look at the row.
+ */
+export const lockStudy: Statement = {
+  name: 'lock_study',
+  text: `select ${columns} from parzen.studies where id = $1 for no key update`,
+};
+
+/** Written once per transaction, at its end. */
+export const updateStudy: Statement = {
+  name: 'update_study',
+  text: `
+update parzen.studies set state = $2, trials_max = $3, next_number = $4, finish_sequence = $5 where id = $1`,
+};
+
+export const deleteStudy: Statement = {
+  name: 'delete_study',
+  text: `delete from parzen.studies where id = $1`,
+};
