@@ -56,7 +56,7 @@ export async function ask(
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
   const deadlineMs = context.clock.nowMs() + request.waitMs;
   for (;;) {
-    const outcome = await askServedStudies(context, request, worker);
+    const outcome = await askServedStudies(context, request, worker, signal);
     const leftMs = deadlineMs - context.clock.nowMs();
     if (outcome.kind === 'assigned' || leftMs <= 0 || signal.aborted) return outcome;
     await context.signal.wait(context.clock, Math.min(leftMs, context.settings.pollIntervalMs), signal);
@@ -67,11 +67,14 @@ async function askServedStudies(
   context: AppContext,
   request: AskRequest,
   worker: WorkerRecord,
+  signal: AbortSignal,
 ): Promise<AskOutcome> {
   let best: NothingReason = 'no-study';
   for (const study of await servedStudies(context, request)) {
     const outcome = await context.storage.inStudy(study.id, (transaction) =>
-      askInStudy(context, transaction, request, worker),
+      signal.aborted
+        ? Promise.resolve(nothing('all-running'))
+        : askInStudy(context, transaction, request, worker),
     );
     if (outcome === null) continue;
     if (outcome.kind === 'assigned') return outcome;

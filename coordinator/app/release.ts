@@ -1,4 +1,4 @@
-import type { LeaseToken } from '../../shared/core/ids.js';
+import type { LeaseToken, RequestId } from '../../shared/core/ids.js';
 import type { AppContext } from './context.js';
 import { settleAttempt } from './settle-attempt.js';
 
@@ -33,6 +33,15 @@ export async function release(
     context.signal.notify();
   }
   return released ?? false;
+}
+
+/** Takes back what an ask was answered with, when the worker did not wait for the answer. False when there is nothing. */
+export async function releaseByRequest(context: AppContext, request: RequestId): Promise<boolean> {
+  for (const { id } of await context.storage.listStudies()) {
+    const attempt = await context.storage.inStudy(id, (transaction) => transaction.attemptByRequest(request));
+    if (attempt !== null) return release(context, attempt.token, 'preempted');
+  }
+  return false;
 }
 
 /** Leases looked at per round of `reclaim`. */

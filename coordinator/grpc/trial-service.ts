@@ -15,6 +15,7 @@ import {
   type AskRequest,
   type AskResponse,
   type RegisterRequest,
+  type ReleaseRequest,
   type TellRequest,
   type TellResponse,
   type TrialServiceServer,
@@ -28,7 +29,7 @@ import {
 } from '../../shared/wire/limits.js';
 import { ask, type NothingReason } from '../app/ask.js';
 import type { AppContext } from '../app/context.js';
-import { release } from '../app/release.js';
+import { release, releaseByRequest } from '../app/release.js';
 import { heartbeat, report } from '../app/report.js';
 import { tell, type TellOutcome } from '../app/tell.js';
 import { registerWorker } from '../app/workers.js';
@@ -66,15 +67,20 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
       const peakMemoryBytes = request.peakMemoryBytes === 0 ? null : request.peakMemoryBytes;
       return tellToWire(await tell(context, { token: tokenOf(request), outcome, peakMemoryBytes }));
     }),
-    release: unaryHandler(log, async (request) => ({
-      released: await release(context, tokenOf(request), 'preempted'),
-    })),
+    release: unaryHandler(log, async (request) => ({ released: await giveBack(context, request) })),
     fetchDataset: fetchDatasetHandler(context.storage, log, (hash) => datasetHash(checkedId(hash, 'hash'))),
   };
 }
 
 const tokenOf = (request: { leaseToken: string }): ReturnType<typeof leaseToken> =>
   leaseToken(checkedId(request.leaseToken, 'lease_token'));
+
+async function giveBack(context: AppContext, { lease }: ReleaseRequest): Promise<boolean> {
+  if (lease === undefined) throw new InvalidMessage('lease is missing: lease_token or request_id');
+  return lease.$case === 'leaseToken'
+    ? release(context, leaseToken(checkedId(lease.value, 'lease_token')), 'preempted')
+    : releaseByRequest(context, requestId(checkedId(lease.value, 'request_id')));
+}
 
 async function register(
   context: AppContext,

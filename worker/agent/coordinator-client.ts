@@ -13,6 +13,7 @@ import {
   type FetchDatasetResponse,
   type RegisterRequest,
   type RegisterResponse,
+  type ReleaseRequest,
   type TellRequest,
 } from '../../shared/wire/gen/parzen/v1/trial.js';
 import {
@@ -87,14 +88,10 @@ export class CoordinatorClient {
     return answer;
   }
 
-  /** Gives a trial back; tries until `signal` aborts. */
-  async release(leaseToken: string, signal: AbortSignal): Promise<boolean> {
+  /** Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. */
+  async release(lease: NonNullable<ReleaseRequest['lease']>, signal: AbortSignal): Promise<boolean> {
     const response = await this.#untilAnswered(signal, () =>
-      unary(
-        this.#calls.release.bind(this.#calls),
-        { leaseToken },
-        { deadlineMs: shortCallDeadlineMs, signal },
-      ),
+      unary(this.#calls.release.bind(this.#calls), { lease }, { deadlineMs: shortCallDeadlineMs, signal }),
     );
     return response.released;
   }

@@ -42,17 +42,35 @@ export interface SlotOptions {
 
 /** Works until `stopping` aborts. Rejects only for bugs and calls that the coordinator refuses. */
 export async function runSlot(options: SlotOptions): Promise<void> {
-  const { client, clock, stopping } = options;
+  const { clock, stopping } = options;
   while (!stopping.aborted) {
     const request = { requestId: options.mintId(), workerId: options.workerId, study: options.study };
-    const outcome = await client.ask(request, options.trainers, stopping).catch((error: unknown) => {
-      if (stopping.aborted) return undefined;
-      throw error;
-    });
+    const outcome = await askOrGiveBack(options, request);
     if (outcome?.$case === 'assignment') await runAssignment(options, outcome.value);
     else if (outcome?.value.reason === NothingToDo_Reason.UNKNOWN_WORKER) await options.register();
-    else await clock.sleep(idlePauseMs, stopping);
+    else if (!stopping.aborted) await clock.sleep(idlePauseMs, stopping);
   }
+}
+
+type AskedFor = Parameters<CoordinatorClient['ask']>[0];
+
+/** The answer to an ask; when the worker is stopped meanwhile, what the ask may have been answered with is given back. */
+async function askOrGiveBack(options: SlotOptions, request: AskedFor): ReturnType<CoordinatorClient['ask']> {
+  const { client, stopping, log, trainers } = options;
+  try {
+    return await client.ask(request, trainers, stopping);
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  }
+  try {
+    await client.release(
+      { $case: 'requestId', value: request.requestId },
+      AbortSignal.timeout(releaseTimeoutMs),
+    );
+  } catch (error) {
+    log.debug({ reason: textOf(error) }, 'an ask was left open; what it was answered with will expire');
+  }
+  return undefined;
 }
 
 async function runAssignment(options: SlotOptions, assignment: Assignment): Promise<void> {
@@ -163,7 +181,10 @@ async function tellResult(
 
 async function giveBack(options: SlotOptions, { leaseToken, study, number }: Assignment): Promise<void> {
   try {
-    await options.client.release(leaseToken, AbortSignal.timeout(releaseTimeoutMs));
+    await options.client.release(
+      { $case: 'leaseToken', value: leaseToken },
+      AbortSignal.timeout(releaseTimeoutMs),
+    );
     options.log.info({ study, trial: number }, 'trial given back');
   } catch (error) {
     options.log.warn(
