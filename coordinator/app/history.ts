@@ -48,21 +48,8 @@ export class History {
     assert(trial.finishSequence === this.#finishSequence + 1, 'finished trials come in finish order');
     this.#finishSequence = trial.finishSequence;
     if (trial.reason !== null) this.#reasons[trial.reason] = (this.#reasons[trial.reason] ?? 0) + 1;
-    const seen = this.#asFinished(trial);
+    const seen = asFinishedTrial(this.#objectives, trial);
     if (seen !== null) this.#insert(seen);
-  }
-
-  /** FAIL and CANCELLED trials tell the sampler nothing. */
-  #asFinished(trial: TrialRecord): FinishedTrial | null {
-    const { number, params } = trial;
-    if (params === null) return null;
-    if (trial.state === 'COMPLETE') return { state: 'COMPLETE', number, params, values: trial.values };
-    if (trial.state !== 'PRUNED') return null;
-    const report = trial.lastReport;
-    if (report === null) return { state: 'PRUNED', number, params, lastReport: null };
-    const judged = objectiveValues(this.#objectives, report.metrics);
-    const value = judged.kind === 'values' ? (judged.values[0] ?? NaN) : NaN;
-    return { state: 'PRUNED', number, params, lastReport: { step: report.step, value } };
   }
 
   #insert(trial: FinishedTrial): void {
@@ -70,6 +57,19 @@ export class History {
     while (position > 0 && (this.#finished[position - 1]?.number ?? -1) > trial.number) position -= 1;
     this.#finished.splice(position, 0, trial);
   }
+}
+
+/** A finished trial as the sampler sees it; null for FAIL and CANCELLED ones, which tell it nothing. */
+export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRecord): FinishedTrial | null {
+  const { number, params } = trial;
+  if (params === null) return null;
+  if (trial.state === 'COMPLETE') return { state: 'COMPLETE', number, params, values: trial.values };
+  if (trial.state !== 'PRUNED') return null;
+  const report = trial.lastReport;
+  if (report === null) return { state: 'PRUNED', number, params, lastReport: null };
+  const judged = objectiveValues(objectives, report.metrics);
+  const value = judged.kind === 'values' ? (judged.values[0] ?? NaN) : NaN;
+  return { state: 'PRUNED', number, params, lastReport: { step: report.step, value } };
 }
 
 /** The histories of all studies that this process has worked for. */

@@ -1,6 +1,6 @@
 import { requestId } from '../../shared/core/ids.js';
 import type { Params } from '../../shared/core/space/parameter.js';
-import type { DatasetView, StudyView } from '../../shared/core/study/study.js';
+import type { DatasetView, StudyView, Verification } from '../../shared/core/study/study.js';
 import type { AppContext } from './context.js';
 import { createStudy } from './create-study.js';
 import { requireDataset, storeDataset } from './datasets.js';
@@ -14,6 +14,7 @@ import {
   type TrialPageRequest,
   type TrialPageView,
 } from './study-view.js';
+import { verifyStudy } from './verify-study.js';
 import type { StudyFileParser } from './study-file.js';
 
 export interface CreateRequest {
@@ -39,6 +40,7 @@ export interface StudyGateway {
   resume(name: string): Promise<StudyView>;
   stop(name: string): Promise<StudyView>;
   delete(name: string): Promise<void>;
+  verify(name: string): Promise<Verification>;
   datasets(): Promise<readonly DatasetView[]>;
   /** Stores canonical bytes under the data set's hash, which is checked. */
   putDataset(dataset: DatasetView, bytes: Uint8Array): Promise<DatasetView>;
@@ -60,6 +62,7 @@ export function localGateway(context: AppContext, parseStudyFile: StudyFileParse
     resume: steered(resumeStudy),
     stop: steered(stopStudy),
     delete: (name) => deleteStudy(context, name),
+    verify: (name) => verifyStudy(context, name),
     datasets: () => context.storage.listDatasets(),
     putDataset: (dataset, bytes) => storeDataset(context, dataset, bytes),
   };

@@ -37,6 +37,26 @@ export function addStudyCommands(program: Command): void {
       print(options.json ? toJson({ number }) : `trial ${number} will be tried next`);
     }),
   );
+  gatewayOptions(
+    program
+      .command('verify <study>')
+      .description('recompute every suggestion from what is stored; name the first that differs'),
+  ).action((name: string, options: GatewayOptions) =>
+    withGateway(options, async (gateway) => {
+      const verification = await gateway.verify(name);
+      if (options.json) print(toJson(verification));
+      const { suggestions, difference } = verification;
+      if (difference !== null)
+        throw new CommandError(
+          `study '${name}': trial ${difference.number} differs in ${difference.field}: ` +
+            `stored ${difference.stored}, recomputed ${difference.recomputed}`,
+        );
+      if (!options.json)
+        print(
+          `study '${name}': all ${suggestions} suggestions are exactly what the sampler makes of what it saw`,
+        );
+    }),
+  );
   addStudyGroup(program.command('study').description('create, list, show and delete studies'));
 }
 

@@ -20,7 +20,9 @@ import type { StudyGateway } from '../app/study-gateway.js';
 
 /** No call of a tool takes longer, ms. */
 const deadlineMs = 10_000;
-/** … but an upload. */
+/** … but a verification: about ten milliseconds per trial. */
+const verifyDeadlineMs = 3_600_000;
+/** … and an upload. */
 const uploadDeadlineMs = 120_000;
 
 /** Nobody answers at the coordinator's address. */
@@ -62,6 +64,13 @@ export function remoteGateway(address: string): RemoteGateway {
     stop: steered(client.stopStudy),
     delete: async (name) =>
       void (await call(unary(client.deleteStudy.bind(client), { name }, { deadlineMs }))),
+    verify: async (name) => {
+      const method = client.verifyStudy.bind(client);
+      const { suggestions, difference } = await call(
+        unary(method, { name }, { deadlineMs: verifyDeadlineMs }),
+      );
+      return { suggestions, difference: difference ?? null };
+    },
     datasets: async () =>
       (await call(unary(client.listDatasets.bind(client), {}, { deadlineMs }))).datasets.map(datasetFromWire),
     putDataset: (dataset, bytes) => call(upload(client, dataset, bytes)),

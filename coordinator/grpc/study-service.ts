@@ -57,6 +57,10 @@ export function studyService(parts: StudyServiceParts): StudyServiceServer {
       const params = paramsFromWire(request.params);
       return { number: await gateway.enqueue(checkedName(request.study, 'study'), { requestId, params }) };
     }),
+    verifyStudy: unaryHandler(log, async (request) => {
+      const { suggestions, difference } = await gateway.verify(checkedName(request.name, 'name'));
+      return difference === null ? { suggestions } : { suggestions, difference };
+    }),
     deleteStudy: unaryHandler(log, async (request) => {
       await gateway.delete(checkedName(request.name, 'name'));
       return {};

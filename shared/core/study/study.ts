@@ -43,6 +43,21 @@ export interface DatasetView {
   readonly createdAtMs: number;
 }
 
+/** The outcome of recomputing a study's suggestions from what is stored. */
+export interface Verification {
+  /** Suggestions looked at, the differing one included. */
+  readonly suggestions: number;
+  /** The first trial, in number order, that is not what the sampler makes of what it saw; null when all agree. */
+  readonly difference: {
+    readonly number: number;
+    /** A parameter's name, or `values`. */
+    readonly field: string;
+    /** As JSON text. */
+    readonly stored: string;
+    readonly recomputed: string;
+  } | null;
+}
+
 /** Trials that are in a finished state. */
 export const finishedCount = ({ COMPLETE, PRUNED, FAIL, CANCELLED }: TrialCounts): number =>
   COMPLETE + PRUNED + FAIL + CANCELLED;
