@@ -2,6 +2,7 @@
  * The model's input for a set of samples, made on demand: years of hourly candles flattened with a window of 256 would take
  * 125 MB per fold, the columns they are made of take 4 MB (hermite-model.md §4, 5).
  */
+import { assert } from '../../shared/core/assert.js';
 import { windowColumnCount } from './features.js';
 import type { FeatureColumns, Scaler } from './scaler.js';
 
@@ -15,8 +16,8 @@ export interface InputBatch {
 export interface InputSource {
   readonly window: number;
   readonly contextWidth: number;
-  /** The scaled input of the samples with these anchor candles, in the order given. */
-  readonly gather: (anchors: ArrayLike<number>) => InputBatch;
+  /** The scaled input of these samples (rows of the table of samples), in the order given. */
+  readonly gather: (rows: ArrayLike<number>) => InputBatch;
 }
 
 /** `x' = (x − mean) / deviation` for all entries, `mean` and `deviation` repeating over them. */
@@ -26,10 +27,14 @@ function scaleRepeating(packed: Float32Array, mean: Float64Array, deviation: Flo
 }
 
 /**
- * Scales with `scaler`, which must have been fitted for `window`. Per-column figures are applied once to all candles; per-lag
- * figures depend on the position in the window and are applied while gathering.
+ * Input of the samples with these anchor candles, scaled with `scaler`, which must have been fitted for `window`. Per-column figures
+ * are applied once to all candles; per-lag figures depend on the position in the window and are applied while gathering.
  */
-export function inputSource(columns: FeatureColumns, scaler: Scaler, window: number): InputSource {
+export function inputSource(
+  columns: FeatureColumns,
+  scaler: Scaler,
+  { anchors, window }: { readonly anchors: Uint32Array; readonly window: number },
+): InputSource {
   const { contextWidth } = columns;
   const length = window * windowColumnCount;
   const perLag = scaler.kind === 'per-lag';
@@ -37,18 +42,19 @@ export function inputSource(columns: FeatureColumns, scaler: Scaler, window: num
     ? columns.window
     : scaleRepeating(columns.window, scaler.windowMean, scaler.windowDeviation);
   const context = scaleRepeating(columns.context, scaler.contextMean, scaler.contextDeviation);
-  const gather = (anchors: ArrayLike<number>): InputBatch => {
+  const gather = (rows: ArrayLike<number>): InputBatch => {
     const batch = {
-      window: new Float32Array(anchors.length * length),
-      context: new Float32Array(anchors.length * contextWidth),
+      window: new Float32Array(rows.length * length),
+      context: new Float32Array(rows.length * contextWidth),
     };
-    for (let row = 0; row < anchors.length; row++) {
-      const anchor = anchors[row] ?? 0;
+    for (let i = 0; i < rows.length; i++) {
+      const anchor = anchors[rows[i] ?? NaN];
+      assert(anchor !== undefined, `row ${String(rows[i])} is not one of the ${anchors.length} samples`);
       const from = (anchor - window + 1) * windowColumnCount;
-      batch.window.set(sequence.subarray(from, from + length), row * length);
+      batch.window.set(sequence.subarray(from, from + length), i * length);
       batch.context.set(
         context.subarray(anchor * contextWidth, (anchor + 1) * contextWidth),
-        row * contextWidth,
+        i * contextWidth,
       );
     }
     if (!perLag) return batch;

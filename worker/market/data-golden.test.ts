@@ -163,7 +163,7 @@ describe.skipIf(!haveGolden)(
         expect(samples.secondsPerStep).toBe(set.seconds_per_step);
 
         const flat = (scalerOf: Parameters<typeof inputSource>[1], row: number) => {
-          const batch = inputSource(columns, scalerOf, window).gather([anchors[row] ?? 0]);
+          const batch = inputSource(columns, scalerOf, { anchors, window }).gather([row]);
           return [...batch.window, ...batch.context];
         };
         const [from, to] = set.scaler.fit_rows;
