@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SuggestInputError } from './suggest-input.js';
 import { runSuggest } from './suggest.js';
 
 const golden = path.resolve(import.meta.dirname, '../../../shared/golden/tpe');
@@ -42,4 +43,216 @@ describe.skipIf(!existsSync(golden))(`golden one-shot suggestions (skipped witho
       });
     });
   }
+});
+
+const space = [
+  { name: 'x', low: 0, high: 1 },
+  { name: 'k', int: true, low: 1, high: 64, log: true },
+  { name: 'c', choices: ['a', null, 3] },
+];
+const trial = { params: [0.25, 7, 'a'], state: 'COMPLETE', values: [1] };
+const input = { space, directions: ['minimize'], rules: 'optuna-5', trials: [trial], seeds: [1] };
+
+describe('input', () => {
+  it('takes params by list or by name, null meaning absent unless it is a choice', () => {
+    const many = Array.from({ length: 15 }, (_, i) => ({
+      ...trial,
+      params: [i / 15, i + 1, null],
+      values: [i],
+    }));
+    const byName = many.map((entry) => {
+      const [x, k, c] = entry.params;
+      return { ...entry, params: { x, k, c } };
+    });
+    expect(suggestions({ ...input, trials: many })).toEqual(suggestions({ ...input, trials: byName }));
+    const partial = many.map((entry) => ({ ...entry, params: [null, ...entry.params.slice(1)] }));
+    const partialByName = byName.map(({ params: { k, c }, ...rest }) => ({ ...rest, params: { k, c } }));
+    expect(suggestions({ ...input, trials: partial })).toEqual(
+      suggestions({ ...input, trials: partialByName }),
+    );
+    expect(suggestions({ ...input, trials: partial })).not.toEqual(suggestions({ ...input, trials: many }));
+  });
+
+  it('has the defaults of the release whose rules are named', () => {
+    const trials = Array.from({ length: 40 }, (_, i) => ({
+      params: [((i * 37) % 101) / 101, ((i * 53) % 64) + 1, 'a'],
+      state: i % 5 === 4 ? 'RUNNING' : 'COMPLETE',
+      ...(i % 5 === 4 ? {} : { values: [i % 7] }),
+    }));
+    const five = { ...input, trials };
+    expect(suggestions(five)).toEqual(
+      suggestions({
+        ...five,
+        multivariate: true,
+        constant_liar: true,
+        n_startup_trials: 10,
+        n_ei_candidates: 24,
+        group: false,
+      }),
+    );
+    const four = { ...five, rules: 'optuna-4' };
+    expect(suggestions(four)).toEqual(suggestions({ ...four, multivariate: false, constant_liar: false }));
+    expect(suggestions(four)).not.toEqual(suggestions({ ...four, constant_liar: true }));
+    const two = {
+      ...five,
+      directions: ['minimize', 'minimize'],
+      trials: trials.map((entry, i) => ('values' in entry ? { ...entry, values: [i % 7, i % 3] } : entry)),
+    };
+    expect(suggestions(two)).toEqual(suggestions({ ...two, multivariate: false }));
+  });
+
+  it('reads NaN and infinities in every spelling', () => {
+    const pruned = (value: unknown) => ({ params: [0.5, 2, 'a'], state: 'PRUNED', reports: [[0, 1], [3, value]] }); // prettier-ignore
+    const trials = Array.from({ length: 12 }, (_, i) => ({
+      params: [i / 12, 3, 'a'],
+      state: 'COMPLETE',
+      values: [i],
+    }));
+    const lines = [null, 'NaN'].map((value) => suggestions({ ...input, trials: [...trials, pruned(value)] }));
+    expect(lines[0]).toEqual(lines[1]);
+    const text = JSON.stringify({ ...input, trials: [...trials, pruned('NaN')] });
+    expect(runSuggest(text.replace('"NaN"', 'NaN'))).toBe(runSuggest(text));
+    const infinite = { ...trial, values: ['-Infinity'] };
+    const bare = JSON.stringify({ ...input, trials: [infinite] }).replace('"-Infinity"', '-Infinity');
+    expect(runSuggest(bare)).toBe(runSuggest(JSON.stringify({ ...input, trials: [infinite] })));
+  });
+
+  it('ignores FAIL, WAITING and CANCELLED trials and keeps seeds in order', () => {
+    const ignored = ['FAIL', 'WAITING', 'CANCELLED'].map((state) => ({ params: [0.9, 9, 3], state }));
+    const many = Array.from({ length: 15 }, (_, i) => ({
+      ...trial,
+      params: [i / 15, i + 1, 3],
+      values: [i],
+    }));
+    const seeds = [5, 0, 4294967295];
+    const plain = suggestions({ ...input, trials: many, seeds });
+    expect(plain.map(({ seed }) => seed)).toEqual(seeds);
+    expect(suggestions({ ...input, trials: [...many, ...ignored], seeds })).toEqual(plain);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['no JSON', '{', 'the input is not JSON'],
+    ['no object', [], 'input: [] must be an object'],
+    [
+      'unknown key',
+      { ...input, n_startup: 3 },
+      'input: unknown key "n_startup"; the keys are space, directions',
+    ],
+    ['no space', { ...input, space: undefined }, 'space: nothing must be a list'],
+    [
+      'parameter without bounds',
+      { ...input, space: [{ name: 'x', low: 1 }] },
+      'space[0].high: nothing must be a finite number',
+    ],
+    [
+      'reversed bounds',
+      { ...input, space: [{ name: 'x', low: 1, high: 0 }] },
+      'space[0]: parameter "x": low 1 is above high 0',
+    ],
+    [
+      'no name',
+      { ...input, space: [{ low: 1, high: 2 }] },
+      'space[0].name: nothing must be a non-empty string',
+    ],
+    [
+      'choices and bounds',
+      { ...input, space: [{ name: 'x', choices: [1], low: 1 }] },
+      'space[0]: a parameter with choices has only',
+    ],
+    [
+      'bad choice',
+      { ...input, space: [{ name: 'x', choices: [[1]] }] },
+      'space[0].choices[0]: [1] must be a number, a string',
+    ],
+    [
+      'name twice',
+      { ...input, space: [space[0], space[0]], trials: [] },
+      'space: parameter "x": the name occurs twice',
+    ],
+    ['direction', { ...input, directions: ['up'] }, 'directions[0]: "up" must be one of minimize, maximize'],
+    ['no direction', { ...input, directions: [] }, 'directions: give at least one direction'],
+    ['rules', { ...input, rules: 'optuna-3' }, 'rules: "optuna-3" must be one of optuna-4, optuna-5'],
+    ['candidates', { ...input, n_ei_candidates: 0 }, 'n_ei_candidates: 0 must be an integer from 1 to'],
+    ['start-up', { ...input, n_startup_trials: -1 }, 'n_startup_trials: -1 must be an integer from 0 to'],
+    ['boolean', { ...input, constant_liar: 1 }, 'constant_liar: 1 must be true or false'],
+    [
+      'group without joint',
+      { ...input, group: true, multivariate: false },
+      'multivariate: group needs multivariate',
+    ],
+    ['seed', { ...input, seeds: [1, -1] }, 'seeds[1]: -1 must be an integer from 0 to 4294967295'],
+    ['no seeds', { ...input, seeds: undefined }, 'seeds: nothing must be a list'],
+    [
+      'state',
+      { ...input, trials: [{ ...trial, state: 'DONE' }] },
+      'trials[0].state: "DONE" must be one of COMPLETE, PRUNED',
+    ],
+    ['trial key', { ...input, trials: [trial, { ...trial, value: 1 }] }, 'trials[1]: unknown key "value"'],
+    [
+      'number of params',
+      { ...input, trials: [{ ...trial, params: [1] }] },
+      'trials[0].params: 1 values, but the space has 3 parameters',
+    ],
+    [
+      'unknown choice',
+      { ...input, trials: [{ ...trial, params: [0.5, 1, 'z'] }] },
+      'trials[0].params (c): "z" is not a value of "c"',
+    ],
+    [
+      'fraction for an int',
+      { ...input, trials: [{ ...trial, params: { k: 1.5 } }] },
+      'trials[0].params.k: 1.5 is not a value of "k"',
+    ],
+    [
+      'unknown name',
+      { ...input, trials: [{ ...trial, params: { q: 1 } }] },
+      'trials[0].params: "q" is not in the space; its names are x, k, c',
+    ],
+    [
+      'no values',
+      { ...input, trials: [{ ...trial, values: undefined }] },
+      'trials[0].values: nothing must be a list',
+    ],
+    [
+      'value count',
+      { ...input, trials: [{ ...trial, values: [1, 2] }] },
+      'trials[0].values: 2 values, but there are 1 directions',
+    ],
+    [
+      'NaN value',
+      { ...input, trials: [{ ...trial, values: [null] }] },
+      'trials[0].values[0]: a COMPLETE trial cannot have NaN',
+    ],
+    [
+      'report',
+      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[1]] }] },
+      'trials[0].reports[0]: [1] must be [step, value]',
+    ],
+    [
+      'report step',
+      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[-1, 0]] }] },
+      'trials[0].reports[0][0]: -1 must be an integer',
+    ],
+    [
+      'report value',
+      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[1, 'x']] }] },
+      'trials[0].reports[0][1]: "x" must be a number',
+    ],
+    [
+      'constraint',
+      { ...input, trials: [{ ...trial, constraints: ['x'] }] },
+      'trials[0].constraints[0]: "x" must be a number',
+    ],
+    ['number', { ...input, trials: [{ ...trial, number: 4 }] }, 'trials[0].number: 4 must be 0'],
+    ['fixed', { ...input, fixed: { q: 1 } }, 'fixed: "q" is not in the space'],
+    [
+      'changed choices',
+      { ...input, trials: [{ ...trial, params: { c: 'a' }, space: [{ name: 'c', choices: ['a'] }] }] },
+      'trials: parameter "c" was categorical (one of "a") in an earlier trial',
+    ],
+  ])('names the place of a mistake: %s', (_, bad, message) => {
+    const text = typeof bad === 'string' ? bad : JSON.stringify(bad);
+    expect(() => runSuggest(text)).toThrow(SuggestInputError);
+    expect(() => runSuggest(text)).toThrow(message);
+  });
 });
