@@ -3,7 +3,7 @@ import type { Candles } from '../../shared/core/market/candles.js';
 import { inputSource } from './batches.js';
 import type { FeatureConfig } from './features.js';
 import { stationaryFeatures } from './features.js';
-import { goldenTitle, haveGolden, near, readGolden } from './golden-files.js';
+import { goldenTitle, haveGolden, near, readGolden } from './golden.test-helper.js';
 import { forwardLabels } from './labels.js';
 import { buildSamples, secondsPerStep } from './samples.js';
 import { fitScaler, packColumns } from './scaler.js';

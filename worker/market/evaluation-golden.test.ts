@@ -13,7 +13,7 @@ import {
 } from './conformal.js';
 import { evaluateFoldV6 } from './evaluate-fold.js';
 import { forwardLabels } from './labels.js';
-import { goldenTitle, haveGolden, near, readGolden } from './golden-files.js';
+import { goldenTitle, haveGolden, near, readGolden } from './golden.test-helper.js';
 import { fitIsotonic, predictIsotonic } from './isotonic.js';
 import { sigmoid, toForecasts } from './probability.js';
 import { alwaysLong, bestBySharpe, countReturns, decide } from './strategy.js';

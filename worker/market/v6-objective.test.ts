@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { v6Evaluation } from '../../shared/core/trainers/evaluation-settings.js';
 import { parseHermiteParams } from '../../shared/core/trainers/hermite-settings.js';
-import { goldenNumber, goldenTitle, haveGolden, near, readGolden } from './golden-files.js';
+import { goldenNumber, goldenTitle, haveGolden, near, readGolden } from './golden.test-helper.js';
 import { stage1Attributes, stage1ValueV6, stage2BriefingValue, stage2ScriptV6 } from './v6-objective.js';
 
 type N = number | string | null;

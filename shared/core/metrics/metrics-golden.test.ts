@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { goldenTitle, haveGolden, near, readGolden } from '../../../worker/market/golden-files.js';
+import { goldenTitle, haveGolden, near, readGolden } from '../../../worker/market/golden.test-helper.js';
 import { auc } from './auc.js';
 import { binomialTest } from './binomial-test.js';
 import { calibrationFigures } from './calibration-figures.js';
