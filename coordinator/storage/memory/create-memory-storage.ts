@@ -32,6 +32,7 @@ import {
 } from '../port.js';
 import { MemoryDatasets } from './memory-datasets.js';
 import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
+import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
 
 /** A store in this process's memory with one handle on it: for simulation and tests. Gone with the process. */
@@ -49,8 +50,8 @@ class MemoryDatabase {
   readonly workers = new Map<string, WorkerRecord>();
   readonly datasets = new MemoryDatasets();
   #lastStudyId = 0;
-  /** Ends of the queues of transactions, one queue per study. */
-  readonly #queues = new Map<StudyId, Promise<unknown>>();
+  /** Stands for the lock on a study's row. */
+  readonly queues = new StudyQueues();
 
   readonly taken: TakenIds = {
     token: (token) => this.find((study) => study.attempts.has(token)) !== null,
@@ -60,20 +61,6 @@ class MemoryDatabase {
   mintStudyId(): StudyId {
     this.#lastStudyId += 1;
     return studyId(this.#lastStudyId);
-  }
-
-  /** Runs `work` when all earlier work on this study has ended: the study's row lock. */
-  locked<T>(id: StudyId, work: () => Promise<T>): Promise<T> {
-    const result = (this.#queues.get(id) ?? Promise.resolve()).then(work);
-    const end = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#queues.set(id, end);
-    void end.then(() => {
-      if (this.#queues.get(id) === end) this.#queues.delete(id);
-    });
-    return result;
   }
 
   /** The first study that `test` accepts. */
@@ -123,12 +110,14 @@ class MemoryStorage implements Storage {
   }
 
   deleteStudy(id: StudyId): Promise<boolean> {
-    return this.#run((database) => database.locked(id, () => Promise.resolve(database.studies.delete(id))));
+    return this.#run((database) =>
+      database.queues.run(id, () => Promise.resolve(database.studies.delete(id))),
+    );
   }
 
   inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
     return this.#run((database) =>
-      database.locked(id, async () => {
+      database.queues.run(id, async () => {
         const study = database.studies.get(id);
         if (study === undefined) return null;
         const transaction = new MemoryTransaction(study, database.taken);
@@ -281,11 +270,11 @@ class MemoryStorage implements Storage {
     token: LeaseToken,
     change: (study: StudyState, trial: TrialRecord) => void,
   ): Promise<LeaseAnswer> {
-    const { studies } = this.#database;
+    const { studies, queues } = this.#database;
     const wanted = canonicalToken(token);
     const study = this.#database.find((each) => each.leaseHolder(wanted) !== null);
     if (study === null) return Promise.resolve('lost');
-    return this.#database.locked(study.record.id, () => {
+    return queues.run(study.record.id, () => {
       const trial = studies.get(study.record.id)?.leaseHolder(wanted) ?? null;
       if (trial === null) return Promise.resolve('lost');
       change(study, trial);

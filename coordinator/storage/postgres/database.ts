@@ -1,0 +1,172 @@
+import type { ClientConfig, Pool, PoolClient } from 'pg';
+import type { Log } from '../../../shared/platform/log.js';
+import type { StudyId } from '../../../shared/core/ids.js';
+import { assert } from '../../../shared/core/assert.js';
+import { StorageUnavailable, type StudyTransaction } from '../port.js';
+import { StudyQueues } from '../study-queues.js';
+import { kindOf, toPortError } from './failure.js';
+import { createPools, describeServer, endPools, type Pools } from './pools.js';
+import { query } from './query.js';
+import { retrying } from './retry.js';
+import { decodeStudy, type StudyRow } from './rows.js';
+import { lockStudy } from './statements/studies.js';
+import { PostgresTransaction } from './study-transaction.js';
+
+/** A commit was sent and no answer came: it may have happened. Never run again; the caller looks by its ids. */
+class OutcomeUnknown extends Error {
+  override readonly name = 'OutcomeUnknown';
+}
+
+const passing = (error: unknown): boolean => ['conflict', 'connection'].includes(kindOf(error));
+
+/** Connections, transactions and retries; knows nothing of what is stored. */
+export class Database {
+  /** Where the server is, for messages. */
+  readonly server: string;
+  readonly #pools: Pools;
+  readonly #queues = new StudyQueues();
+  #open = true;
+
+  constructor(connection: ClientConfig, log: Log) {
+    this.server = describeServer(connection);
+    this.#pools = createPools(connection, log);
+  }
+
+  /**
+   * Runs one statement (or several reads) that may safely run twice, again while the server is briefly away.
+   */
+  repeatable<T>(kind: 'leases' | 'statements', operation: (pool: Pool) => Promise<T>): Promise<T> {
+    return this.#guarded(() => retrying(() => operation(this.#pools[kind]), passing));
+  }
+
+  /** Runs one statement that must not run twice: retried only until a connection was found. */
+  once<T>(operation: (client: PoolClient) => Promise<T>): Promise<T> {
+    return this.#guarded(async () => {
+      const client = await retrying(() => this.#pools.statements.connect(), passing);
+      return lend(client, () => operation(client));
+    });
+  }
+
+  /** Runs `work` in a transaction, once; retried only until a connection was found. */
+  transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    return this.#guarded(async () => {
+      const client = await retrying(() => this.#pools.transactions.connect(), passing);
+      return inTransaction(client, async () => {
+        await client.query('begin');
+        const result = await work(client);
+        await commit(client, () => null);
+        return result;
+      });
+    });
+  }
+
+  /** `Storage.inStudy`. */
+  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
+    return this.#guarded(() =>
+      this.#queues.run(id, () =>
+        retrying(async () => {
+          const client = await this.#pools.transactions.connect();
+          return inTransaction(client, () => this.#lockAndRun(client, id, work));
+        }, passing),
+      ),
+    );
+  }
+
+  async #lockAndRun<T>(
+    client: PoolClient,
+    id: StudyId,
+    work: (transaction: StudyTransaction) => Promise<T>,
+  ): Promise<T | null> {
+    // Sent together; the second waits for the lock.
+    const [, [row]] = await Promise.all([client.query('begin'), query<StudyRow>(client, lockStudy, [id])]);
+    if (row === undefined) {
+      await commit(client, () => null);
+      return null;
+    }
+    const transaction = new PostgresTransaction(client, decodeStudy(row), (error) =>
+      toPortError(error, this.server),
+    );
+    try {
+      const result = await work(transaction);
+      transaction.close();
+      if (transaction.failure === null) {
+        transaction.flush();
+        await commit(client, () => transaction.failure);
+      }
+      if (transaction.failure === null) return result;
+    } catch (error) {
+      transaction.close();
+      if (transaction.failure === null || error instanceof OutcomeUnknown) throw error;
+    }
+    // The first failure is the cause of all others, whatever the caller made of it.
+    throw transaction.failure.error;
+  }
+
+  /** Waits for what is under way; later calls are refused. */
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await endPools(this.#pools);
+  }
+
+  async #guarded<T>(operation: () => Promise<T>): Promise<T> {
+    if (!this.#open) throw new StorageUnavailable('the store is closed');
+    try {
+      return await operation();
+    } catch (error) {
+      if (error instanceof OutcomeUnknown)
+        throw new StorageUnavailable(
+          `the database at ${this.server} went away during a commit, which may or may not have happened: ` +
+            'repeat the call with the same ids',
+          { cause: error.cause },
+        );
+      throw toPortError(error, this.server);
+    }
+  }
+}
+
+/**
+ * Commits. `failure` tells whether a statement sent before has failed: then the server rolls back, and answers the
+ * commit with the tag ROLLBACK instead of an error.
+ */
+async function commit(client: PoolClient, failure: () => { readonly error: unknown } | null): Promise<void> {
+  const committing = client.query('commit');
+  try {
+    const { command } = await committing;
+    if (command === 'COMMIT') return;
+  } catch (error) {
+    if (kindOf(error) === 'connection') throw new OutcomeUnknown('no answer to commit', { cause: error });
+    throw error;
+  }
+  const failed = failure();
+  assert(failed !== null, 'a transaction rolled back without an error');
+  throw failed.error;
+}
+
+/** Runs `use`, rolls back when it fails, and gives the connection back; ends it where it broke. */
+async function inTransaction<T>(client: PoolClient, use: () => Promise<T>): Promise<T> {
+  return lend(client, async () => {
+    try {
+      return await use();
+    } catch (error) {
+      // Where the roll-back fails too, that error counts: the connection is gone and nothing happened.
+      if (!isBroken(error)) await client.query('rollback');
+      throw error;
+    }
+  });
+}
+
+const isBroken = (error: unknown): boolean =>
+  error instanceof OutcomeUnknown || kindOf(error) === 'connection';
+
+async function lend<T>(client: PoolClient, use: () => Promise<T>): Promise<T> {
+  let broken = false;
+  try {
+    return await use();
+  } catch (error) {
+    broken = isBroken(error);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}

@@ -1,0 +1,252 @@
+import {
+  studyId,
+  trialNumber,
+  leaseToken,
+  type DatasetHash,
+  type LeaseToken,
+  type StudyId,
+  type TrialNumber,
+  type WorkerId,
+} from '../../../shared/core/ids.js';
+import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
+import {
+  canonicalNewStudy,
+  canonicalParams,
+  canonicalReport,
+  canonicalText,
+  canonicalToken,
+  canonicalWhole,
+  canonicalWorker,
+} from '../canonical.js';
+import type {
+  DatasetRecord,
+  LeaseAnswer,
+  NewStudy,
+  Storage,
+  StudyRecord,
+  StudyTransaction,
+  TrialCounts,
+  TrialPage,
+  TrialReport,
+  WorkerRecord,
+} from '../port.js';
+import type { Database } from './database.js';
+import { findDataset, listDatasets, putDataset, readDataset } from './datasets.js';
+import { encodeMetrics } from './metrics-json.js';
+import { execute, query } from './query.js';
+import {
+  decodeAttempt,
+  decodeLateResult,
+  decodeReport,
+  decodeStudy,
+  decodeTrial,
+  decodeWorker,
+  encodeWorker,
+  type AttemptRow,
+  type LateResultRow,
+  type ReportRow,
+  type StudyRow,
+  type TrialRow,
+  type WorkerRow,
+} from './rows.js';
+import * as attempts from './statements/attempts.js';
+import * as leases from './statements/leases.js';
+import type { Statement } from './statements/statement.js';
+import * as studies from './statements/studies.js';
+import * as trials from './statements/trials.js';
+import * as workers from './statements/workers.js';
+
+interface CancelRow {
+  readonly cancel_requested: boolean;
+}
+
+interface ExtendedRow extends CancelRow {
+  readonly token: string;
+}
+
+/** The port on PostgreSQL. Transactions are in `study-transaction.ts`, retries and connections in `database.ts`. */
+export class PostgresStorage implements Storage {
+  readonly #database: Database;
+  readonly #afterClose: () => Promise<void>;
+  #closed: Promise<void> | null = null;
+
+  constructor(database: Database, afterClose = (): Promise<void> => Promise.resolve()) {
+    this.#database = database;
+    this.#afterClose = afterClose;
+  }
+
+  async createStudy(study: NewStudy): Promise<StudyRecord | null> {
+    const stored = canonicalNewStudy(study);
+    const { definition } = stored;
+    const enqueue = definition.enqueue.map(canonicalParams);
+    const [row] = await this.#database.once((client) =>
+      query<{ id: number }>(client, studies.createStudy, [
+        definition.name,
+        JSON.stringify(definition),
+        stored.definitionText,
+        stored.definitionHash,
+        stored.dataset,
+        definition.trials,
+        stored.createdAtMs,
+        JSON.stringify(enqueue),
+      ]),
+    );
+    if (row === undefined) return null;
+    return {
+      ...stored,
+      id: studyId(row.id),
+      state: 'RUNNING',
+      trialsMax: definition.trials,
+      nextNumber: enqueue.length,
+      finishSequence: 0,
+    };
+  }
+
+  async findStudy(name: string): Promise<StudyRecord | null> {
+    const [row] = await this.#read<StudyRow>(studies.findStudy, [canonicalText(name)]);
+    return row === undefined ? null : decodeStudy(row);
+  }
+
+  async listStudies(): Promise<readonly StudyRecord[]> {
+    return (await this.#read<StudyRow>(studies.listStudies)).map(decodeStudy);
+  }
+
+  async deleteStudy(id: StudyId): Promise<boolean> {
+    return this.#database.transaction(async (client) => {
+      // A long study has many rows, and a transaction on it may still be under way.
+      await client.query("set local statement_timeout = 0; set local lock_timeout = '60s'");
+      return (await execute(client, studies.deleteStudy, [id])) > 0;
+    });
+  }
+
+  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
+    return this.#database.inStudy(id, work);
+  }
+
+  async listTrials(study: StudyId, { fromNumber, limit, states = [] }: TrialPage) {
+    const rows = await this.#read<TrialRow>(trials.listTrials, [study, fromNumber, limit, states]);
+    return rows.map(decodeTrial);
+  }
+
+  async countTrials(study: StudyId): Promise<TrialCounts> {
+    const rows = await this.#read<{ state: TrialState; trials: number }>(trials.countTrials, [study]);
+    const counts = { WAITING: 0, RUNNING: 0, COMPLETE: 0, PRUNED: 0, FAIL: 0, CANCELLED: 0 };
+    for (const row of rows) counts[row.state] = row.trials;
+    return counts;
+  }
+
+  async countAttempts(study: StudyId): Promise<Readonly<Partial<Record<TrialReason, number>>>> {
+    const rows = await this.#read<{ outcome: TrialReason; attempts: number }>(attempts.countAttempts, [
+      study,
+    ]);
+    return Object.fromEntries(rows.map((row) => [row.outcome, row.attempts]));
+  }
+
+  async listAttempts(study: StudyId, number: TrialNumber) {
+    return (await this.#read<AttemptRow>(attempts.listAttempts, [study, number])).map(decodeAttempt);
+  }
+
+  async listLateResults(study: StudyId) {
+    return (await this.#read<LateResultRow>(attempts.listLateResults, [study])).map(decodeLateResult);
+  }
+
+  async listReports(study: StudyId, number: TrialNumber) {
+    return (await this.#read<ReportRow>(leases.listReports, [study, number])).map(decodeReport);
+  }
+
+  async report(token: LeaseToken, report: TrialReport, leaseExpiresAtMs: number): Promise<LeaseAnswer> {
+    const { step, metrics } = canonicalReport(report);
+    const values = [canonicalToken(token), step, encodeMetrics(metrics), canonicalWhole(leaseExpiresAtMs)];
+    const [row] = await this.#database.repeatable('leases', (pool) =>
+      query<CancelRow>(pool, leases.storeReport, values),
+    );
+    return answer(row);
+  }
+
+  async extendLeases(
+    tokens: readonly LeaseToken[],
+    leaseExpiresAtMs: number,
+  ): Promise<readonly LeaseAnswer[]> {
+    if (tokens.length === 0) return [];
+    const wanted = tokens.map(canonicalToken);
+    const expiresAtMs = canonicalWhole(leaseExpiresAtMs);
+    const extend = (statement: Statement, which: unknown) =>
+      this.#database.repeatable('leases', (pool) =>
+        query<ExtendedRow>(pool, statement, [which, expiresAtMs]),
+      );
+    const free = await extend(leases.extendFreeLeases, wanted);
+    const extended = new Map(free.map((row): [string, ExtendedRow] => [row.token, row]));
+    for (const token of wanted) {
+      if (extended.has(token)) continue;
+      const [row] = await extend(leases.extendLease, token);
+      if (row !== undefined) extended.set(token, row);
+    }
+    return wanted.map((token) => answer(extended.get(token)));
+  }
+
+  async findLease(token: LeaseToken) {
+    const [row] = await this.#read<{ study_id: number; number: number }>(leases.findLease, [
+      canonicalToken(token),
+    ]);
+    return row === undefined ? null : { study: studyId(row.study_id), number: trialNumber(row.number) };
+  }
+
+  async expiredLeases(nowMs: number, limit: number) {
+    const rows = await this.#read<{ study_id: number; number: number; lease_token: string }>(
+      leases.expiredLeases,
+      [Math.ceil(nowMs), limit],
+    );
+    return rows.map((row) => ({
+      study: studyId(row.study_id),
+      number: trialNumber(row.number),
+      token: leaseToken(row.lease_token),
+    }));
+  }
+
+  async putWorker(worker: WorkerRecord): Promise<void> {
+    const values = encodeWorker(canonicalWorker(worker));
+    await this.#database.repeatable('statements', (pool) => execute(pool, workers.putWorker, values));
+  }
+
+  async touchWorker(id: WorkerId, lastSeenAtMs: number): Promise<boolean> {
+    const values = [canonicalText(id), canonicalWhole(lastSeenAtMs)];
+    const touched = await this.#database.repeatable('statements', (pool) =>
+      execute(pool, workers.touchWorker, values),
+    );
+    return touched > 0;
+  }
+
+  async listWorkers(): Promise<readonly WorkerRecord[]> {
+    return (await this.#read<WorkerRow>(workers.listWorkers)).map(decodeWorker);
+  }
+
+  putDataset(dataset: DatasetRecord, chunks: Iterable<Uint8Array>): Promise<void> {
+    return putDataset(this.#database, dataset, chunks);
+  }
+
+  findDataset(nameOrHash: string): Promise<DatasetRecord | null> {
+    return findDataset(this.#database, nameOrHash);
+  }
+
+  listDatasets(): Promise<readonly DatasetRecord[]> {
+    return listDatasets(this.#database);
+  }
+
+  readDataset(hash: DatasetHash): AsyncIterable<Uint8Array> {
+    return readDataset(this.#database, hash);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#database.close().then(this.#afterClose);
+    return this.#closed;
+  }
+
+  #read<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    return this.#database.repeatable('statements', (pool) => query<Row>(pool, statement, values));
+  }
+}
+
+function answer(row: CancelRow | undefined): LeaseAnswer {
+  if (row === undefined) return 'lost';
+  return row.cancel_requested ? 'cancel' : 'ok';
+}
