@@ -13,6 +13,7 @@ import { defaults } from '../config.js';
 import { startGrpcServer } from '../grpc/server.js';
 import { datasetOf } from '../market-data/dataset.js';
 import { importKlines } from '../market-data/import-klines.js';
+import { announceCoordinator } from '../storage/embedded/announce.js';
 import { StorageUnavailable } from '../storage/port.js';
 import { openStorage } from '../storage/open-storage.js';
 import { nameOfFile } from './data-commands.js';
@@ -105,6 +106,7 @@ async function serve(
   let workers: LocalWorkers | null = null;
   try {
     const count = workerCount(options.workers);
+    announce(options.storage, server.address);
     log.info(
       { listen: server.address, ...(definition === null ? {} : { study: definition.name }) },
       'coordinator ready',
@@ -134,6 +136,11 @@ async function serve(
     if (definition !== null) await conclude(opened, definition.name, options);
     context.signal.notify();
   }
+}
+
+/** Tells a second process on the same folder where to turn. */
+function announce(storage: string, address: string): void {
+  if (!storage.includes('://')) announceCoordinator(storage, address);
 }
 
 const workerCount = (workers: number | 'auto'): number =>
