@@ -1,0 +1,166 @@
+/**
+ * Reads a study file (architecture §7). YAML 1.2; every mistake is reported at once with its place; unknown keys are
+ * mistakes. The sections are read one by one in `read-*.ts`.
+ */
+import { isMap, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
+import { checkHermite } from './check-hermite.js';
+import { didYouMean } from './did-you-mean.js';
+import { studyFileLimits } from './limits.js';
+import { MapReader, readList, readMap, readNumber, readText, readValue } from './map-reader.js';
+import type { Located, ReadContext } from './map-reader.js';
+import { nameRule } from './names.js';
+import { ProblemList, type Place, type StudyFileProblem } from './problems.js';
+import { readData } from './read-data.js';
+import { readFailure } from './read-failure.js';
+import { readObjectives } from './read-objectives.js';
+import { readEnqueue, readFixed } from './read-params.js';
+import { readSampler } from './read-sampler.js';
+import { readSpace } from './read-space.js';
+import { trainerDefault } from './study-defaults.js';
+
+export { formatProblems, type StudyFileProblem } from './problems.js';
+
+export type ParsedStudyFile =
+  | {
+      readonly kind: 'ok';
+      readonly definition: StudyDefinition;
+      /** What was allowed but read differently from how it was written: `12:5 space.x.high: …`. */
+      readonly notices: readonly string[];
+    }
+  | { readonly kind: 'problems'; readonly problems: readonly StudyFileProblem[] };
+
+/** The study that the text of a file states, every default filled in; or all that is wrong with it. Never throws. */
+export function parseStudyFile(text: string): ParsedStudyFile {
+  const lineCounter = new LineCounter();
+  const problems = new ProblemList(lineCounter);
+  const start: Place = { offset: 0, path: '' };
+  const bytes = Buffer.byteLength(text);
+  const document = bytes > studyFileLimits.bytesMax ? null : parseYaml(text, lineCounter, problems);
+  if (bytes > studyFileLimits.bytesMax)
+    problems.add(start, `the file has ${bytes} bytes, at most ${studyFileLimits.bytesMax} are read`);
+  if (document === null || !problems.isEmpty()) return { kind: 'problems', problems: problems.sorted() };
+  const context: ReadContext = { document, problems };
+  if (!isMap(document.contents)) {
+    const what = document.contents === null ? 'is empty' : 'does not hold a map';
+    problems.add(
+      start,
+      `the file ${what}; expected keys such as name, direction, objective, trials and space`,
+    );
+    return { kind: 'problems', problems: problems.sorted() };
+  }
+  const definition = readDefinition(context, new MapReader(context, document.contents, start));
+  return problems.isEmpty()
+    ? { kind: 'ok', definition, notices: problems.notices }
+    : { kind: 'problems', problems: problems.sorted() };
+}
+
+function readDefinition(context: ReadContext, root: MapReader): StudyDefinition {
+  const name = root.require('name', nameRule.wanted);
+  const objectives = readObjectives(context, root);
+  const trials = root.require('trials', 'the number of trials in the study');
+  const space = readSpace(context, root);
+  const fixed = readFixed(context, root, space);
+  const enqueue = readEnqueue(context, root, { space, fixed: fixed.params });
+  const evaluation = readEvaluation(context, root);
+  const trainerValue = root.find('trainer');
+  const trainer = trainerValue === null ? trainerDefault : (readText(context, trainerValue, nameRule) ?? '');
+  const budget = { whole: true, low: 1, high: studyFileLimits.trialsMax };
+  const trialsMax = trials === null ? null : readNumber(context, trials, budget);
+  const definition: StudyDefinition = {
+    name: (name === null ? null : readText(context, name, nameRule)) ?? '',
+    objectives,
+    trials: trialsMax ?? 1,
+    sampler: readSampler(context, root, objectives.length),
+    space: [...space.parameters.values()].map(({ parameter }) => parameter),
+    fixed: fixed.params,
+    enqueue: enqueue.map(({ params }) => params),
+    trainer,
+    data: readData(context, root),
+    evaluation: evaluation.record,
+    failure: readFailure(context, root),
+  };
+  root.finish();
+  if (trainer === 'hermite')
+    checkHermite(context, { root, space: space.parameters, fixed, enqueue, evaluation });
+  else if (trainerValue !== null && trainer !== '')
+    context.problems.notice(trainerValue.place, commandTrainerNotice(trainer));
+  if (trialsMax !== null && trials !== null && enqueue.length > trialsMax)
+    context.problems.add(trials.place, `is ${trialsMax}, less than the ${enqueue.length} entries of enqueue`);
+  return definition;
+}
+
+function commandTrainerNotice(trainer: string): string {
+  const meant = didYouMean(trainer, ['hermite']);
+  const hint = meant === null ? '' : `; did you mean ${meant}?`;
+  return `${trainer} is not built in: only workers that allow a command of this name take trials${hint}`;
+}
+
+/** The `evaluation` section as written: values, or lists of values. Its meaning is the trainer's. */
+function readEvaluation(
+  context: ReadContext,
+  root: MapReader,
+): { record: SettingRecord; places: ReadonlyMap<string, Place> } {
+  const section = root.find('evaluation');
+  const map = section === null ? null : readMap(context, section);
+  const places = new Map<string, Place>();
+  const record: [string, SettingRecord[string]][] = [];
+  for (const key of map?.keys() ?? []) {
+    const value = map?.find(key) ?? null;
+    if (value === null) continue;
+    places.set(key, value.place);
+    const setting = readSetting(context, value);
+    if (setting !== undefined) record.push([key, setting]);
+  }
+  return { record: Object.fromEntries(record), places };
+}
+
+function readSetting(context: ReadContext, value: Located): SettingRecord[string] | undefined {
+  if (!isSeq(value.node)) return readValue(context, value);
+  const items = readList(context, value, studyFileLimits.choicesMax) ?? [];
+  const values = items.map((item) => readValue(context, item));
+  return values.filter((item) => item !== undefined);
+}
+
+/** The YAML document, or null, with problems, when the text is not one that can be read. */
+function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList): Document | null {
+  const start: Place = { offset: 0, path: '' };
+  try {
+    // Double keys are found while reading: the library's own check takes quadratic time.
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
+    for (const { pos, message } of [...document.errors, ...document.warnings])
+      problems.add({ offset: pos[0], path: '' }, yamlMessage(message));
+    if (document.directives.yaml.version !== '1.2')
+      problems.add(start, 'the file asks for an old version of YAML; remove the %YAML line');
+    checkAliases(document, problems);
+    return document;
+  } catch (error) {
+    // A nesting of thousands of levels exhausts the call stack of the parser.
+    if (!(error instanceof RangeError)) throw error;
+    problems.add(start, yamlMessage(error.message));
+    return null;
+  }
+}
+
+/** The library's messages are clear but for one: its parser runs out of stack on thousands of levels. */
+const yamlMessage = (message: string): string =>
+  message.includes('call stack')
+    ? 'lists or maps are nested too deeply; a study file has five levels at most'
+    : `not valid YAML: ${message}`;
+
+function checkAliases(document: Document, problems: ProblemList): void {
+  let aliases = 0;
+  visit(document, {
+    Alias: (_, node) => {
+      aliases++;
+      if (aliases <= studyFileLimits.aliasesMax) return undefined;
+      const most = studyFileLimits.aliasesMax;
+      problems.add(
+        { offset: node.range?.[0] ?? 0, path: '' },
+        `more than ${most} uses of YAML anchors (*name)`,
+      );
+      return visit.BREAK;
+    },
+  });
+}
