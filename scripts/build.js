@@ -1,4 +1,5 @@
-// Builds everything `npm ci` must leave behind: the generated wire code, then the compiled JavaScript in dist/.
+// Builds everything `npm ci` must leave behind: the generated wire code, the compiled JavaScript in dist/, and
+// the trainer's WebAssembly kernels beside it.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
@@ -18,3 +19,4 @@ function run(command, args) {
 
 run(tool('buf'), ['generate']);
 run(tool('tsc'), ['--project', 'tsconfig.json']);
+run(process.execPath, [path.join(root, 'scripts', 'build-kernels.js')]);

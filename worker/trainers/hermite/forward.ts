@@ -78,16 +78,10 @@ function layerNorm(runtime: Runtime, x: Tensor, gain: Tensor, shift: Tensor): Te
   return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, layerNormEpsilon))), gain), shift);
 }
 
-/** x Wᵀ + b for a weight [out,in]. */
-function linear(runtime: Runtime, x: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  const { tf } = runtime;
-  return tf.add(runtime.matMul(x, tf.transpose(weight)), bias);
-}
-
 /** The three heads at once: their first layers are stacked, their last ones are row-wise inner products. */
 function heads(runtime: Runtime, parameter: Lookup, shared: Tensor, mask: Tensor | null): Tensor {
   const { tf } = runtime;
-  const hidden = runtime.gelu(linear(runtime, shared, parameter('heads.w1'), parameter('heads.b1')));
+  const hidden = runtime.gelu(runtime.linear(shared, parameter('heads.w1'), parameter('heads.b1')));
   const dropped = mask === null ? hidden : tf.mul(hidden, mask);
   const [batch = 0, width = 0] = dropped.shape;
   const perHead = tf.reshape(dropped, [batch, headNames.length, width / headNames.length]);
@@ -114,7 +108,7 @@ export function forward(
   });
   const blockOutput = tf.add(block, tf.concat([parameter('block.bias'), tf.zeros([1])]));
   const features = tf.concat([blockInput, blockOutput], 1);
-  const preNorm = linear(runtime, features, parameter('shared.w'), parameter('shared.b'));
+  const preNorm = runtime.linear(features, parameter('shared.w'), parameter('shared.b'));
   const normed = layerNorm(runtime, preNorm, parameter('norm.gain'), parameter('norm.shift'));
   const activated = runtime.gelu(normed);
   const shared = pass.masks === null ? activated : tf.mul(activated, pass.masks.shared);

@@ -29,13 +29,14 @@ function gelu(tf: TensorFlow, x: Tensor): Tensor {
   });
 }
 
-function matMul(tf: TensorFlow, a: Tensor, b: Tensor): Tensor {
-  return differentiable(tf, [a, b], (inputs) => ({
-    value: tf.matMul(at(inputs, 0), at(inputs, 1)),
-    saved: inputs,
+function linear(tf: TensorFlow, x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return differentiable(tf, [x, weight, bias], (inputs) => ({
+    value: tf.add(tf.matMul(at(inputs, 0), tf.transpose(at(inputs, 1))), at(inputs, 2)),
+    saved: inputs.slice(0, 2),
     gradient: (dy, saved) => [
-      tf.matMul(dy, tf.transpose(at(saved, 1))),
-      tf.matMul(tf.transpose(at(saved, 0)), dy),
+      tf.matMul(dy, at(saved, 1)),
+      tf.matMul(tf.transpose(dy), at(saved, 0)),
+      tf.sum(dy, 0),
     ],
   }));
 }
@@ -44,7 +45,7 @@ function matMul(tf: TensorFlow, a: Tensor, b: Tensor): Tensor {
 export function referenceOps(tf: TensorFlow): RuntimeOps {
   const product = (a: Tensor, b: Tensor): Tensor => tf.matMul(a, b);
   return {
-    matMul: (a, b) => matMul(tf, a, b),
+    linear: (x, weight, bias) => linear(tf, x, weight, bias),
     gelu: (x) => gelu(tf, x),
     lstmLast: (x, weights) => referenceLstmLast(tf, product, x, weights),
     hermiteBlock: (s, v, coefficients, options) =>

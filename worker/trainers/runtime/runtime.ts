@@ -2,7 +2,7 @@
  * What the model code knows about the thing that computes (runtimes.md §6). The model, its losses and its optimiser are
  * written once, on `tf` and on the fused ops below; a runtime brings the backend and the ops' bodies.
  *
- * Rules for code on `tf`, from measured traps (runtimes.md §2): matrix products only through `matMul`; no `addN` with more
+ * Rules for code on `tf`, from measured traps (runtimes.md §2): matrix products only through `linear`; no `addN` with more
  * than seven inputs, no gradient of `gather`, no `slice` of large tensors, no `fused.*`; read values back once per
  * evaluation, not once per op.
  */
@@ -55,8 +55,8 @@ export interface Runtime {
    */
   hermiteBlock(s: Tensor, v: Tensor, coefficients: Tensor, options: HermiteOptions): Tensor;
 
-  /** Matrix product of [a,b] and [b,c] whose gradient needs no transposed operands. */
-  matMul(a: Tensor, b: Tensor): Tensor;
+  /** x Wᵀ + b for `x` [B,D], `weight` [N,D], `bias` [N]; its gradient multiplies no transposed operands. */
+  linear(x: Tensor, weight: Tensor, bias: Tensor): Tensor;
 
   /** x·½(1 + erf(x/√2)), any shape. */
   gelu(x: Tensor): Tensor;
@@ -65,6 +65,7 @@ export interface Runtime {
   flushErrors(): Promise<void>;
   memory(): RuntimeMemory;
   classify(error: unknown): RuntimeFailure;
+  /** Gives back the memory of the fused ops, between trials; the runtime stays usable. */
   dispose(): void;
 }
 
@@ -75,4 +76,4 @@ export interface LstmWeights {
 }
 
 /** The fused ops of a runtime: everything that has a body per backend. */
-export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'matMul' | 'gelu'>;
+export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'linear' | 'gelu'>;

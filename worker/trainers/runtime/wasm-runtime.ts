@@ -1,6 +1,7 @@
-import { referenceOps } from './reference-ops.js';
-import type { Runtime, RuntimeFailure, RuntimeOps } from './runtime.js';
+import type { Runtime, RuntimeFailure } from './runtime.js';
 import { loadTensorFlow, loadTensorFlowWasm, resolvePackageFile, type TensorFlow } from './tensorflow.js';
+import { loadKernels } from './wasm-kernels.js';
+import { wasmOps } from './wasm-ops.js';
 
 /** Code of the error thrown when the backend's heap (at most 4 GB) is full. */
 export const wasmOutOfMemoryCode = 'ERR_WASM_OOM';
@@ -68,21 +69,28 @@ async function startBackend(tf: TensorFlow): Promise<void> {
   guardAllocator(tf.backend());
 }
 
-/** TensorFlow.js on one CPU core through WebAssembly; works wherever Node does. */
+/** TensorFlow.js on one CPU core through WebAssembly, with the fused ops in SIMD kernels; works wherever Node does. */
 export async function createWasmRuntime(): Promise<Runtime> {
   const tf = loadTensorFlow();
+  const instantiate = loadKernels();
   await startBackend(tf);
-  const ops: RuntimeOps = referenceOps(tf);
+  let ops = wasmOps(tf, instantiate);
   return {
     name: 'wasm',
     tf,
-    ...ops,
+    lstmLast: (x, weights) => ops.lstmLast(x, weights),
+    hermiteBlock: (s, v, coefficients, options) => ops.hermiteBlock(s, v, coefficients, options),
+    linear: (x, weight, bias) => ops.linear(x, weight, bias),
+    gelu: (x) => ops.gelu(x),
     flushErrors: () => Promise.resolve(),
     memory: () => {
       const { numTensors, numBytes } = tf.memory();
-      return { tensors: numTensors, tensorBytes: numBytes, opBytes: 0 };
+      return { tensors: numTensors, tensorBytes: numBytes, opBytes: ops.memoryBytes() };
     },
     classify: classifyWasmError,
-    dispose: () => tf.disposeVariables(),
+    dispose: () => {
+      // WebAssembly memory cannot shrink; dropping the instances is the only way to give it back.
+      ops = wasmOps(tf, instantiate);
+    },
   };
 }
