@@ -82,7 +82,13 @@ describe('judging a fold', () => {
     ['ex-ante', { gate: 'ex-ante', gate_width_ratio: 8 }],
   ] as const)('no position depends on later data: gate %s', (_, extra) => {
     const data = ready(candles, 8, settings(extra));
-    const input = foldInput(data, 1);
+    const params = {
+      probSource: 'logit',
+      thresholds: [0.51, 0.6, 0.7],
+      confidenceMargin: 0.01,
+      kellyClip: 0.5,
+    } as const;
+    const input = foldInput(data, 1, { params });
     const { predictions } = evaluated(input);
     const rows = predictions.y.length;
     expect(predictions.position.some((position) => position !== 0)).toBe(true);

@@ -193,6 +193,14 @@ describe('tests of forecasts', () => {
     }
   });
 
+  it('Diebold-Mariano of one step ahead is the t-test of the mean', () => {
+    const differences = normals(9, 50).map((z) => z + 0.3);
+    const t = mean(differences) / Math.sqrt(variance(differences, 1) / 50);
+    const result = dieboldMariano(differences, 1);
+    expect(result.statistic).toBeCloseTo(t, 10);
+    expect(result.pValue).toBeCloseTo(studentTwoSided(t, 49), 12);
+  });
+
   it('Diebold-Mariano allows for overlapping targets', () => {
     const draws = normals(5, 500);
     const overlapping = Float64Array.from({ length: 497 }, (_, i) =>
