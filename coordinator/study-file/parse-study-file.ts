@@ -154,12 +154,12 @@ function checkAliases(document: Document, problems: ProblemList): void {
   visit(document, {
     Alias: (_, node) => {
       aliases++;
-      if (aliases <= studyFileLimits.aliasesMax) return undefined;
+      const place = { offset: node.range?.[0] ?? 0, path: '' };
       const most = studyFileLimits.aliasesMax;
-      problems.add(
-        { offset: node.range?.[0] ?? 0, path: '' },
-        `more than ${most} uses of YAML anchors (*name)`,
-      );
+      if (aliases > most) problems.add(place, `more than ${most} uses of YAML anchors (*name)`);
+      else if (node.resolve(document) === undefined)
+        problems.add(place, `the anchor of *${node.source} is nowhere above; define it with &${node.source}`);
+      if (aliases <= most) return undefined;
       return visit.BREAK;
     },
   });

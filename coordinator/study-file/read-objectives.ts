@@ -47,7 +47,10 @@ export function readObjectives(context: ReadContext, root: MapReader): Objective
     context.problems.add(root.place, 'direction is missing; expected maximize or minimize');
   const wanted = 'a map from metric to weight, such as { auc: 0.7, dir_acc: 0.3 }';
   const weights = root.require('objective', wanted);
-  if (several !== null) return readNamedObjectives(context, several, weights);
+  // With both given, the shape of 'objective' tells which was meant.
+  const isNested = isMap(weights?.node) && weights.node.items.some(({ value }) => isMap(value));
+  if (several !== null && (direction === null || isNested))
+    return readNamedObjectives(context, several, weights);
   const read = direction === null ? null : readWord(context, direction, directions);
   return weights === null ? [] : [makeObjective(context, { name: soleName, direction: read, weights })];
 }
