@@ -47,66 +47,57 @@ function address(text: string): string {
 }
 
 function startCommand(program: Command): void {
-  program
+  const command = program
     .command('start')
     .description('create or resume a study and serve it; with --workers run it to its end')
-    .addOption(
-      new Option('--study <name|file>', 'study to run (default: serve every running study of the store)').env(
-        'PARZEN_STUDY',
-      ),
-    )
-    .addOption(
-      new Option('--trials <n>', "budget instead of the study file's")
-        .env('PARZEN_TRIALS')
-        .argParser(trialBudget),
-    )
-    .addOption(
-      new Option('--data <file|name>', 'market data: a kline file, or a data set of the store').env(
-        'PARZEN_DATA',
-      ),
-    )
-    .addOption(
-      new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
-        .default(defaults.storage)
-        .env('PARZEN_STORAGE'),
-    )
-    .addOption(
-      new Option('--listen <host:port>', 'address for workers and tools')
-        .default(defaults.listen)
-        .env('PARZEN_LISTEN')
-        .argParser(address),
-    )
-    .addOption(
-      new Option('--insecure', 'allow --listen beyond loopback without TLS and tokens')
-        .default(false)
-        .env('PARZEN_INSECURE'),
-    )
-    .addOption(
-      new Option('--workers <n|auto>', 'local workers; auto: one per core')
-        .default(0)
-        .env('PARZEN_WORKERS')
-        .argParser(workers),
-    )
-    .addOption(
-      new Option('--runtime <name>', 'training runtime of local workers')
-        .default('auto')
-        .env('PARZEN_RUNTIME'),
-    )
-    .addOption(new Option('--out <dir>', 'folder for the results').default(defaults.out).env('PARZEN_OUT'))
-    .addOption(
-      new Option('--log <level>', 'how much to log')
-        .choices([...logLevels])
-        .default('info')
-        .env('PARZEN_LOG'),
-    )
-    .addOption(
-      new Option('--log-format <format>', 'for people or machines')
-        .choices(['text', 'json'])
-        .default('text')
-        .env('PARZEN_LOG_FORMAT'),
-    )
     .action(runStart);
+  for (const option of startOptions()) command.addOption(option);
 }
+
+const startOptions = (): readonly Option[] => [
+  new Option('--study <name|file>', 'study to run (default: serve every running study of the store)').env(
+    'PARZEN_STUDY',
+  ),
+
+  new Option('--trials <n>', "budget instead of the study file's")
+    .env('PARZEN_TRIALS')
+    .argParser(trialBudget),
+
+  new Option('--data <file|name>', 'market data: a kline file, or a data set of the store').env(
+    'PARZEN_DATA',
+  ),
+
+  new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
+    .default(defaults.storage)
+    .env('PARZEN_STORAGE'),
+
+  new Option('--listen <host:port>', 'address for workers and tools')
+    .default(defaults.listen)
+    .env('PARZEN_LISTEN')
+    .argParser(address),
+
+  new Option('--insecure', 'allow --listen beyond loopback without TLS and tokens')
+    .default(false)
+    .env('PARZEN_INSECURE'),
+
+  new Option('--workers <n|auto>', 'local workers; auto: one per core')
+    .default(0)
+    .env('PARZEN_WORKERS')
+    .argParser(workers),
+
+  new Option('--runtime <name>', 'training runtime of local workers').default('auto').env('PARZEN_RUNTIME'),
+  new Option('--out <dir>', 'folder for the results').default(defaults.out).env('PARZEN_OUT'),
+
+  new Option('--log <level>', 'how much to log')
+    .choices([...logLevels])
+    .default('info')
+    .env('PARZEN_LOG'),
+
+  new Option('--log-format <format>', 'for people or machines')
+    .choices(['text', 'json'])
+    .default('text')
+    .env('PARZEN_LOG_FORMAT'),
+];
 
 async function runStart(flags: StartFlags): Promise<void> {
   const log = createLog({

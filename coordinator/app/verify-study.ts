@@ -94,4 +94,4 @@ function valuesDifference({ definition }: StudyRecord, trial: TrialRecord): Diff
   return same ? null : { field: 'values', stored: text(trial.values), recomputed: text(expected) };
 }
 
-const text = (value: unknown): string => JSON.stringify(value) ?? 'absent';
+const text = (value: unknown): string => (value === undefined ? 'absent' : JSON.stringify(value));

@@ -39,8 +39,8 @@ export function remoteGateway(address: string): RemoteGateway {
   const client = new StudyServiceClient(address, loopbackCredentials(), clientChannelOptions);
   const call = <T>(promise: Promise<T>): Promise<T> =>
     promise.catch((error: unknown) => refuse(address, error));
-  const steered = (method: StudyServiceClient['pauseStudy']) => async (name: string) =>
-    required(await call(unary(method.bind(client), { name }, { deadlineMs })));
+  const steered = (verb: 'pauseStudy' | 'resumeStudy' | 'stopStudy') => async (name: string) =>
+    required(await call(unary(client[verb].bind(client), { name }, { deadlineMs })));
   return {
     create: async ({ definitionText, trials, dataset }) => {
       const request = { definitionText, trials: trials ?? 0, dataset: dataset ?? '' };
@@ -59,11 +59,12 @@ export function remoteGateway(address: string): RemoteGateway {
       const request = { study, requestId, params: paramsToWire(params) };
       return (await call(unary(client.enqueueTrial.bind(client), request, { deadlineMs }))).number;
     },
-    pause: steered(client.pauseStudy),
-    resume: steered(client.resumeStudy),
-    stop: steered(client.stopStudy),
-    delete: async (name) =>
-      void (await call(unary(client.deleteStudy.bind(client), { name }, { deadlineMs }))),
+    pause: steered('pauseStudy'),
+    resume: steered('resumeStudy'),
+    stop: steered('stopStudy'),
+    delete: async (name) => {
+      await call(unary(client.deleteStudy.bind(client), { name }, { deadlineMs }));
+    },
     verify: async (name) => {
       const method = client.verifyStudy.bind(client);
       const { suggestions, difference } = await call(

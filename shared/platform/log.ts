@@ -52,4 +52,5 @@ function textLine(json: string): string {
   return `${[clock, ...(name === 'info' ? [] : [name]), plain(msg), ...rest, ...failure].join(' ')}\n`;
 }
 
-const plain = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+const plain = (value: unknown): string =>
+  typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value);

@@ -38,16 +38,14 @@ export function studyToWire(study: StudyView): WireStudy {
 
 export function studyFromWire(study: WireStudy): StudyView {
   const counts = Object.fromEntries(trialStates.map((state) => [state, study.trialCounts[state] ?? 0]));
-  const reasons = Object.entries(study.reasonCounts).map(([reason, count]) => [
-    reasonFromWire(reason),
-    count,
-  ]);
+  const reasons: Partial<Record<TrialReason, number>> = {};
+  for (const [reason, count] of Object.entries(study.reasonCounts)) reasons[reasonFromWire(reason)] = count;
   return {
     name: study.name,
     state: studyStateFromWire(study.state),
     trialsMax: study.trialsMax,
     counts: counts as TrialCounts,
-    reasons: Object.fromEntries(reasons),
+    reasons,
     oomAttempts: study.oomAttempts,
     definitionText: study.definitionText,
     definitionHash: study.definitionHash,

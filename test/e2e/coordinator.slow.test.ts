@@ -51,7 +51,7 @@ describe('coordinator start', () => {
   });
 
   it('ends with exactly its budget after kill -9 of everything, twice, and every suggestion can be recomputed', async () => {
-    const trials = 400;
+    const trials = 150;
     const file = place.write('killed.yaml', instantStudyFile('killed', trials));
     const args = ['start', '--study', file, '--workers', '2', ...anyPort];
     for (const finished of [30, 60]) {
@@ -77,7 +77,7 @@ describe('coordinator start', () => {
   });
 
   it('stops cleanly at Ctrl-C, gives trials back, and the same command goes on', async () => {
-    const file = place.write('calm.yaml', instantStudyFile('calm', 300));
+    const file = place.write('calm.yaml', instantStudyFile('calm', 120));
     const args = ['start', '--study', file, '--workers', '2', ...anyPort];
     const running = place.start('coordinator', args);
     await until(() => finishedLines(running.stderr()) >= 20);
@@ -90,16 +90,16 @@ describe('coordinator start', () => {
     expect(state).toBe('RUNNING');
     expect(counts).toMatchObject({ RUNNING: 0, FAIL: 0 });
     const again = await place.run('coordinator', args);
-    expect(again.stderr).toContain('300/300 done');
+    expect(again.stderr).toContain('120/120 done');
     // A finished study is not run again, and its budget is not exceeded.
     const third = await place.run('coordinator', args);
     expect(third.code).toBe(0);
     expect(finishedLines(third.stderr)).toBe(0);
-    expect(await status('calm')).toMatchObject({ counts: { COMPLETE: 300 } });
+    expect(await status('calm')).toMatchObject({ counts: { COMPLETE: 120 } });
   });
 
   it('works with a worker in a process of its own, which is killed on the way', async () => {
-    const file = place.write('apart.yaml', instantStudyFile('apart', 150));
+    const file = place.write('apart.yaml', instantStudyFile('apart', 60));
     const coordinator = place.start('coordinator', ['start', '--study', file, ...anyPort]);
     await until(() => /listen=127.0.0.1:\d+/.test(coordinator.stderr()));
     const address = /listen=(127.0.0.1:\d+)/.exec(coordinator.stderr())![1]!;
@@ -110,7 +110,7 @@ describe('coordinator start', () => {
     const shown = await place.run('coordinator', ['status', '--coordinator', address]);
     expect(shown.stdout).toContain('apart');
     // The lease of the killed worker's trial has to run out first.
-    await until(() => coordinator.stderr().includes('150/150 done'), 120_000);
+    await until(() => coordinator.stderr().includes('60/60 done'), 120_000);
     second.process.kill('SIGTERM');
     expect((await second.done).code).toBe(0);
     coordinator.process.kill('SIGTERM');

@@ -8,7 +8,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { leaseToken } from '../../shared/core/ids.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import { createLog, silentLog } from '../../shared/platform/log.js';
-import { RpcError, clientChannelOptions, loopbackCredentials, unary } from '../../shared/wire/call.js';
+import { type RpcError, clientChannelOptions, loopbackCredentials, unary } from '../../shared/wire/call.js';
 import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { AppContext } from '../../coordinator/app/context.js';
 import { createStudy } from '../../coordinator/app/create-study.js';

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import type { RegisterResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { WorkerConfig } from '../config.js';
 import { cpuDevice } from '../gpu/device.js';
 import { ChildTrainer } from '../trainers/child-trainer.js';
@@ -34,24 +35,8 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const workerId = `${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const failed = new AbortController();
   const ended = AbortSignal.any([stopping, failed.signal]);
-  const register = async (): Promise<{ heartbeatIntervalMs: number }> => {
-    const device = cpuDevice(config.slots);
-    const reply = await client.register(
-      {
-        workerId,
-        host: os.hostname(),
-        gpuUuid: device.uuid ?? '',
-        gpuName: device.name,
-        gpuMemoryBytes: device.memoryBytes ?? 0,
-        slots: config.slots,
-        runtime: config.runtime,
-        version: options.version,
-      },
-      ended,
-    );
-    log.info({ worker: workerId, coordinator: config.coordinator, slots: config.slots }, 'registered');
-    return reply;
-  };
+  const register = (): Promise<RegisterResponse> =>
+    registerWith({ client, config, log, workerId, version: options.version }, ended);
   const runners = new Map<string, ChildTrainer>();
   const slot = (index: number): Promise<void> =>
     runSlot({
@@ -92,6 +77,32 @@ export async function runSession(options: SessionOptions): Promise<void> {
     await Promise.all([...runners.values()].map((runner) => runner.kill()));
     client.close();
   }
+}
+
+interface Registration {
+  readonly client: CoordinatorClient;
+  readonly config: WorkerConfig;
+  readonly log: Log;
+  readonly workerId: string;
+  readonly version: string;
+}
+
+async function registerWith(
+  { client, config, log, workerId, version }: Registration,
+  ended: AbortSignal,
+): Promise<RegisterResponse> {
+  const { slots, runtime } = config;
+  const device = cpuDevice(slots);
+  const reply = await client.register(
+    {
+      ...{ workerId, slots, runtime, version, host: os.hostname(), gpuName: device.name },
+      gpuUuid: device.uuid ?? '',
+      gpuMemoryBytes: device.memoryBytes ?? 0,
+    },
+    ended,
+  );
+  log.info({ worker: workerId, coordinator: config.coordinator, slots }, 'registered');
+  return reply;
 }
 
 interface HeartOptions {

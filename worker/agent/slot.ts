@@ -48,7 +48,7 @@ export async function runSlot(options: SlotOptions): Promise<void> {
     const outcome = await askOrGiveBack(options, request);
     if (outcome?.$case === 'assignment') await runAssignment(options, outcome.value);
     else if (outcome?.value.reason === NothingToDo_Reason.UNKNOWN_WORKER) await options.register();
-    else if (!stopping.aborted) await clock.sleep(idlePauseMs, stopping);
+    else await clock.sleep(idlePauseMs, stopping);
   }
 }
 
