@@ -11,7 +11,7 @@ import { clip, roundHalfEven } from '../rounding.js';
 import { bandwidths } from './bandwidth.js';
 import type { EstimatorRules } from './estimator-rules.js';
 import { logSqrtTwoPi } from './special-functions.js';
-import { logMass, truncatedNormalQuantile } from './truncated-normal.js';
+import { logMass, TruncatedNormal } from './truncated-normal.js';
 
 /** The kernels of one parameter; points and observations are internal values. */
 export interface Kernels {
@@ -36,6 +36,7 @@ export class NumericKernels implements Kernels {
   readonly #scale: ModellingScale;
   /** M((lo − μ)/σ, (hi − μ)/σ) per kernel: what truncation leaves of its mass, as a logarithm. */
   readonly #logMasses: Float64Array;
+  readonly #distributions: (TruncatedNormal | undefined)[] = [];
 
   /** `d` is the number of parameters in the joint space. */
   constructor(parameter: NumericParameter, observations: Float64Array, d: number, rules: EstimatorRules) {
@@ -57,13 +58,22 @@ export class NumericKernels implements Kernels {
   }
 
   sample(chosen: Uint32Array, rng: Mt19937): Float64Array {
-    const { lo, hi } = this.#scale;
     return Float64Array.from(chosen, (k) => {
       const mean = this.means[k] ?? 0;
       const sigma = this.sigmas[k] ?? 1;
-      const q = truncatedNormalQuantile(rng.nextDouble(), (lo - mean) / sigma, (hi - mean) / sigma);
-      return fromModellingScale(this.#parameter, mean + sigma * q);
+      return fromModellingScale(
+        this.#parameter,
+        mean + sigma * this.#distribution(k).quantile(rng.nextDouble()),
+      );
     });
+  }
+
+  /** The kernel's distribution, kept because an estimator is drawn from many times. */
+  #distribution(k: number): TruncatedNormal {
+    const { lo, hi } = this.#scale;
+    const mean = this.means[k] ?? 0;
+    const sigma = this.sigmas[k] ?? 1;
+    return (this.#distributions[k] ??= new TruncatedNormal((lo - mean) / sigma, (hi - mean) / sigma));
   }
 
   logDensities(point: number): Float64Array {

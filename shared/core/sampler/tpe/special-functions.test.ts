@@ -6,9 +6,13 @@ import {
   logNormalCdf,
   logSumExp,
   normalCdf,
+  lowerNormalQuantile,
   pairwiseSum,
 } from './special-functions.js';
-import { logMass, truncatedNormalQuantile } from './truncated-normal.js';
+import { logMass, TruncatedNormal } from './truncated-normal.js';
+
+const truncatedNormalQuantile = (u: number, a: number, b: number): number =>
+  new TruncatedNormal(a, b).quantile(u);
 
 function expectRelative(actual: number, expected: number, tolerance: number): void {
   expect(Math.abs(actual - expected)).toBeLessThanOrEqual(tolerance * Math.abs(expected));
@@ -60,6 +64,15 @@ describe('normal distribution', () => {
     expect(logNormalCdf(-Infinity)).toBe(-Infinity);
     expect(logNormalCdf(Infinity)).toBe(-0);
     expect(logNormalCdf(-1e9)).toBeCloseTo(-5e17, -3);
+  });
+});
+
+describe('normal quantile', () => {
+  it('inverts the distribution function in all three of its ranges', () => {
+    for (const p of [0.5, 0.4, 0.08, 0.075, 0.07, 1e-3, 1e-9, 2e-11, 1e-11, 1e-30, 1e-200, 1e-300]) {
+      expectRelative(logNormalCdf(lowerNormalQuantile(p)), Math.log(p), 1e-14);
+    }
+    expect(lowerNormalQuantile(0.5)).toBe(0);
   });
 });
 
