@@ -23,7 +23,13 @@ export interface InputSource {
 /** `x' = (x − mean) / deviation` for all entries, `mean` and `deviation` repeating over them. */
 function scaleRepeating(packed: Float32Array, mean: Float64Array, deviation: Float64Array): Float32Array {
   const width = mean.length;
-  return packed.map((x, i) => (x - (mean[i % width] ?? NaN)) / (deviation[i % width] ?? NaN));
+  const scaled = new Float32Array(packed.length);
+  for (let from = 0; from < packed.length; from += width) {
+    for (let j = 0; j < width; j++) {
+      scaled[from + j] = ((packed[from + j] ?? NaN) - (mean[j] ?? NaN)) / (deviation[j] ?? NaN);
+    }
+  }
+  return scaled;
 }
 
 /**
