@@ -1,6 +1,6 @@
 /** Bounds of a study file. They keep a wrong or hostile file from costing more than a moment. */
 export const studyFileLimits = {
-  /** The largest study of the briefing has 4 kB. */
+  /** The studies of this package have about 4 kB. */
   bytesMax: 1024 * 1024,
   /** Uses of YAML anchors; each may repeat a large part of the file. */
   aliasesMax: 100,

@@ -43,8 +43,8 @@ export const failureDefaults: FailurePolicy = {
   timeoutRetriesMax: 1,
   /** Losing a worker says nothing about the trial, but a trial that takes five down with it does. */
   lostRetriesMax: 5,
-  /** Seconds. A trial reports after each fold; the largest folds take minutes on a CPU. */
+  /** Seconds. A trial reports after each fold, so this bounds one fold; a choice, not a measurement. */
   stallTimeoutSeconds: 15 * 60,
-  /** Seconds. Twenty times what the slowest configuration of the briefing needs on two CPU cores. */
+  /** Seconds. For trials that go on reporting and never end; far above any useful trial, so that it stops nothing else. */
   trialTimeoutSeconds: 4 * 3600,
 };

@@ -33,6 +33,11 @@ const significantDigits = 8;
 /** Bounds of what can be asked for; beyond them prices leave the range of doubles. */
 export const syntheticMarketLimits = { barsMin: 2, barsMax: 1_000_000, volatilityMax: 0.1, signalMax: 0.95 };
 
+/** A market that cannot be made; the message names the field and what would be right. */
+export class SyntheticMarketError extends Error {
+  override readonly name = 'SyntheticMarketError';
+}
+
 /** What is wrong with a market's figures, as texts naming the field; empty when it can be made. */
 export function syntheticMarketProblems(market: SyntheticMarket): { field: string; message: string }[] {
   const limits = syntheticMarketLimits;
@@ -60,12 +65,13 @@ export function syntheticMarketProblems(market: SyntheticMarket): { field: strin
 }
 
 /**
- * Hourly candles from 2020-01-01 on, the same for the same `market`. Throws `RangeError` naming the field when
- * `syntheticMarketProblems` finds any.
+ * Hourly candles from 2020-01-01 on, the same for the same `market`. Throws `SyntheticMarketError` naming the
+ * field when `syntheticMarketProblems` finds any.
  */
 export function makeSyntheticCandles(market: SyntheticMarket): Candles {
   const problem = syntheticMarketProblems(market)[0];
-  if (problem !== undefined) throw new RangeError(`synthetic market, ${problem.field}: ${problem.message}`);
+  if (problem !== undefined)
+    throw new SyntheticMarketError(`synthetic market, ${problem.field}: ${problem.message}`);
   const random = makeMarketRandom(market.seed);
   const columns = emptyCandles(market.bars);
   const nextMove = makeMoves(market, random);
