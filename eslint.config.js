@@ -24,7 +24,7 @@ const importDirections = [
   zone('shared/platform', 'shared/wire', undefined, 'platform knows only core'),
   zone('coordinator', 'worker', undefined, 'coordinator and worker meet on the wire only'),
   zone('worker', 'coordinator', undefined, 'coordinator and worker meet on the wire only'),
-  ...['storage', 'grpc', 'http', 'analysis', 'cli', 'study-file', 'market-data'].map((from) =>
+  ...['storage', 'grpc', 'http', 'analysis', 'cli', 'study-file', 'market-data', 'results'].map((from) =>
     zone(
       'coordinator/app',
       `coordinator/${from}`,
@@ -33,8 +33,8 @@ const importDirections = [
     ),
   ),
   zone('coordinator/app', 'shared/wire', undefined, 'app does not know the wire'),
-  ...['storage', 'grpc', 'http', 'analysis', 'study-file', 'market-data'].flatMap((target) =>
-    ['storage', 'grpc', 'http', 'analysis', 'cli', 'study-file', 'market-data']
+  ...['storage', 'grpc', 'http', 'analysis', 'study-file', 'market-data', 'results'].flatMap((target) =>
+    ['storage', 'grpc', 'http', 'analysis', 'cli', 'study-file', 'market-data', 'results']
       .filter((from) => from !== target)
       .map((from) =>
         zone(

@@ -152,6 +152,8 @@ const expectedNames: ReadonlySet<string> = new Set([
   'MarketDataError',
   'SuggestInputError',
   'ResultsError',
+  'SyntheticMarketError',
+  'CandleCodecError',
 ]);
 
 try {

@@ -30,7 +30,7 @@ export function addDataCommands(program: Command): void {
       .requiredOption('--symbol <symbol>', 'for example BTCUSDT')
       .option('--interval <interval>', 'bar length', '1h')
       .requiredOption('--from <date>', 'first open time, UTC, for example 2019-01-01', dateMs)
-      .option('--to <date>', 'last open time, UTC (default: now)', dateMs)
+      .option('--to <date>', 'end of the open times, UTC, excluded (default: now)', dateMs)
       .option('--base-url <url>', 'REST endpoint', 'https://api.binance.com')
       .option('--name <name>', 'name of the data set (default: symbol-interval)'),
   ).action(fetchCommand);
