@@ -1,5 +1,6 @@
 import { TrialFailed } from '../port.js';
 
+/** Training rows by direction. */
 export interface ClassBalance {
   readonly up: number;
   readonly down: number;
@@ -13,10 +14,10 @@ export interface ImbalanceRules {
 /** Below this share of the rarer class a loss that ignores the imbalance is refused (hermite-model.md §8). */
 const minorityShareMin = 0.1;
 
-/** Counts directions; up means y > 0. */
-export function classBalance(y: Float32Array): ClassBalance {
-  const up = y.reduce((count, value) => count + (value > 0 ? 1 : 0), 0);
-  return { up, down: y.length - up };
+/** Counts directions, 1 = up. */
+export function classBalance(labels: Uint8Array): ClassBalance {
+  const up = labels.reduce((count, label) => count + label, 0);
+  return { up, down: labels.length - up };
 }
 
 /**

@@ -56,7 +56,7 @@ function classificationTerm(settings: LossSettings, logit: number, isUp: boolean
 }
 
 /** The loss terms over all rows in double precision; `y` are the targets, up means y > 0. */
-export function lossTerms(settings: LossSettings, outputs: Outputs, y: Float64Array): LossTerms {
+export function lossTerms(settings: LossSettings, outputs: Outputs, y: Float32Array): LossTerms {
   const rows = y.length;
   assert(outputs.mu.length === rows && rows > 0, `${outputs.mu.length} outputs for ${rows} targets`);
   const sums = { nll: 0, cls: 0, variance: 0, sign: 0 };

@@ -133,7 +133,7 @@ describe.skipIf(!goldenPresent).each(['model_a.json', 'model_b.json', 'model_c.j
       const settings = lossSettings(golden, classification);
       const expected = golden.outputs[`loss_${classification}_f64`];
       const outputs = await predict(network, parameters, { inputs, rows }, () => Promise.resolve());
-      const terms = lossTerms(settings, outputs, Float64Array.from(golden.targets));
+      const terms = lossTerms(settings, outputs, Float32Array.from(golden.targets));
       for (const term of ['nll', 'cls', 'variance', 'sign', 'total'] as const) {
         expect(Math.abs(terms[term] / expected[term] - 1), term).toBeLessThan(1e-5);
       }

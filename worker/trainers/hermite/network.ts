@@ -9,7 +9,7 @@ import { candleFeatures } from './model-shape.js';
 
 /** Scaled samples, wherever they come from. */
 export interface InputRows {
-  /** The inputs of the given rows, in their order. */
+  /** The inputs of these rows, in their order. */
   gather(rows: ArrayLike<number>): {
     /** B × W × 4, oldest candle first. */
     readonly window: Float32Array;
@@ -80,7 +80,7 @@ export function lossGradient(
 /** Rows per forward pass outside training; bounds memory, beyond it there is nothing to gain. */
 const inferenceBatchRows = 512;
 
-/** Forecasts for `rows`, dropout off, in batches; `pause` is awaited before each. */
+/** Forecasts for these rows, dropout off, in batches; `pause` is awaited before each. */
 export async function predict(
   network: Network,
   parameters: Tensor,
@@ -108,7 +108,3 @@ export async function predict(
   }
   return result;
 }
-
-/** Targets of some rows as a batch wants them. */
-export const targetsOf = (y: Float64Array, rows: Int32Array): Float32Array =>
-  Float32Array.from(rows, (row) => at(y, row));

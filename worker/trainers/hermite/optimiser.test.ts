@@ -199,7 +199,7 @@ describe.skipIf(!goldenPresent)(goldenTitle('golden train_small.json'), () => {
       const { gradient, outputs } = lossGradient(network, settings, state.parameters, batch);
       const read = emptyOutputs(rows.length);
       readOutputs(outputs.dataSync<'float32'>(), read, 0);
-      const terms = lossTerms(settings, read, Float64Array.from(data.y));
+      const terms = lossTerms(settings, read, Float32Array.from(data.y));
       for (const term of ['nll', 'cls', 'variance', 'sign', 'total'] as const) {
         expect(Math.abs(terms[term] - expected[term]), `${term} of step ${k}`).toBeLessThan(1e-5);
       }

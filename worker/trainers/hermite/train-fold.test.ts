@@ -40,18 +40,18 @@ const settings: FoldSettings = {
   budget: { kind: 'steps', steps: 60, evalEverySteps: 20 },
   earlyStopping: { patience: 10, minDelta: 1e-4 },
   earlyStopMetric: 'auc',
-  probabilitySource: 'logit',
+  probSource: 'logit',
   aucTies: 'mid-rank',
 };
 
 const rowCount = 400;
 
 /** Noise, except that the target follows the last candle's first feature. */
-function market(): { inputs: InputRows; y: Float64Array } {
+function market(): { inputs: InputRows; y: Float32Array } {
   const random = createRandom(7);
   const width = 8 * 4 + 3;
   const values = Float32Array.from({ length: rowCount * width }, () => random.normal());
-  const y = Float64Array.from({ length: rowCount }, (_, row) => {
+  const y = Float32Array.from({ length: rowCount }, (_, row) => {
     const signal = values[row * width + 7 * 4] ?? NaN;
     return 0.5 * signal + 0.5 * random.normal();
   });
@@ -67,10 +67,15 @@ describe('training a fold', () => {
 
   const foldRun = (changes: Partial<FoldSettings> = {}, seed = 1): FoldRun => {
     const rows = rowIndices(rowCount);
+    const { inputs, y } = market();
     return {
       network: { runtime, layout },
       settings: { ...settings, ...changes },
-      data: { ...market(), trainRows: rows.subarray(0, 300), earlyStopRows: rows.subarray(300) },
+      data: {
+        inputs,
+        train: { rows: rows.subarray(0, 300), y: y.subarray(0, 300) },
+        earlyStop: { rows: rows.subarray(300), y: y.subarray(300) },
+      },
       initial: initialParameters(layout, createRandom(seed, 1)),
       random: createRandom(seed, 2),
       pause: () => Promise.resolve(),

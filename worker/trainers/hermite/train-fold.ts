@@ -5,8 +5,12 @@
  */
 import { auc, type AucTies } from '../../../shared/core/metrics/auc.js';
 import { brierScore } from '../../../shared/core/metrics/calibration-figures.js';
+import { directionHits } from '../../../shared/core/metrics/direction.js';
+import { mean } from '../../../shared/core/metrics/numbers.js';
 import type { TrainingBudget } from '../../../shared/core/trainers/hermite-settings.js';
+import { firstNonFinite, toForecasts } from '../../market/probability.js';
 import { TrialFailed } from '../port.js';
+import { at } from '../runtime/differentiable.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import { createEarlyStopping, type EarlyStoppingRules } from './early-stopping.js';
 import type { DropoutMasks } from './forward.js';
@@ -23,7 +27,7 @@ import {
   disposeBatch,
   lossGradient,
   predict,
-  targetsOf,
+  type Batch,
   type InputRows,
   type Network,
 } from './network.js';
@@ -34,7 +38,6 @@ import {
   type AdamWSettings,
   type OptimiserState,
 } from './optimiser.js';
-import { directionProbabilities, type ProbabilitySource } from './probability.js';
 import { fillDropoutMask, shuffle, type Random } from './random.js';
 import { oneCycle, type ScheduleSettings } from './schedule.js';
 
@@ -48,17 +51,23 @@ export interface FoldSettings {
   readonly budget: TrainingBudget;
   readonly earlyStopping: EarlyStoppingRules;
   readonly earlyStopMetric: 'auc' | 'dir_acc' | 'loss';
-  readonly probabilitySource: ProbabilitySource;
+  readonly probSource: 'cdf' | 'logit';
   readonly aucTies: AucTies;
+}
+
+/** Rows of one purpose. */
+export interface TrainingPart {
+  /** What `InputRows.gather` takes. */
+  readonly rows: Int32Array;
+  /** One target per row, in the model's unit. */
+  readonly y: Float32Array;
 }
 
 export interface FoldData {
   readonly inputs: InputRows;
-  /** Target of every row, in the model's unit. */
-  readonly y: Float64Array;
-  readonly trainRows: Int32Array;
+  readonly train: TrainingPart;
   /** Rows that decide which weights are kept; never the test rows, except in the v6 profile. */
-  readonly earlyStopRows: Int32Array;
+  readonly earlyStop: TrainingPart;
 }
 
 /** Figures of one part of the rows at one look. */
@@ -115,13 +124,17 @@ function planOf(settings: FoldSettings, trainRows: number): Plan {
   return { totalSteps: settings.budget.epochs * stepsPerEpoch, stepsPerLook: stepsPerEpoch };
 }
 
-/** Endless batches of row numbers: pass after pass over the training rows, each in a new order, the last one short. */
-function* batches(rows: Int32Array, batchSize: number, random: Random): Generator<Int32Array, never> {
-  const order = Int32Array.from(rows);
+/** Endless batches: pass after pass over the training rows, each in a new order, the last one short. */
+function* batches(part: TrainingPart, batchSize: number, random: Random): Generator<TrainingPart, never> {
+  const order = part.rows.map((_, entry) => entry);
   for (;;) {
     shuffle(order, random);
     for (let start = 0; start < order.length; start += batchSize) {
-      yield order.slice(start, start + batchSize);
+      const chosen = order.subarray(start, start + batchSize);
+      yield {
+        rows: chosen.map((entry) => at(part.rows, entry)),
+        y: Float32Array.from(chosen, (entry) => at(part.y, entry)),
+      };
     }
   }
 }
@@ -139,19 +152,20 @@ function dropoutMasks(run: FoldRun, rows: number): DropoutMasks | null {
   return { shared: mask(hidden), heads: mask(3 * hidden) };
 }
 
-/** One optimiser step on the given rows. The outputs [B,3] of its forward pass belong to the caller. */
+const batchOf = (run: FoldRun, { rows, y }: TrainingPart): Batch => ({
+  input: batchInput(run.network, run.data.inputs, rows),
+  y,
+  masks: dropoutMasks(run, rows.length),
+});
+
+/** One optimiser step; frees the batch. The outputs [B,3] of its forward pass belong to the caller. */
 function step(
   run: FoldRun,
   schedule: ScheduleSettings,
   state: OptimiserState,
-  rows: Int32Array,
+  batch: Batch,
 ): { readonly state: OptimiserState; readonly outputs: Tensor } {
-  const { network, settings, data } = run;
-  const batch = {
-    input: batchInput(network, data.inputs, rows),
-    y: targetsOf(data.y, rows),
-    masks: dropoutMasks(run, rows.length),
-  };
+  const { network, settings } = run;
   const { gradient, outputs } = lossGradient(network, settings.loss, state.parameters, batch);
   const next = adamWStep(network.runtime, state, gradient, {
     settings: settings.adamW,
@@ -162,53 +176,50 @@ function step(
   return { state: next, outputs };
 }
 
-const labelsOf = (y: Float64Array): Uint8Array => Uint8Array.from(y, (value) => (value > 0 ? 1 : 0));
+const labelsOf = (y: Float32Array): Uint8Array => Uint8Array.from(y, (value) => (value > 0 ? 1 : 0));
 
-function figuresOf(settings: FoldSettings, outputs: Outputs, y: Float64Array): PartFigures {
-  const probabilities = directionProbabilities(outputs, settings.probabilitySource);
-  return { ...lossTerms(settings.loss, outputs, y), brier: brierScore(probabilities, labelsOf(y)) };
+/** Direction probabilities and what they are ranked by, in the model's unit. */
+const forecastsOf = ({ probSource }: FoldSettings, outputs: Outputs) =>
+  toForecasts(outputs, { probSource, targetScale: 1, precision: 'f64' });
+
+function figuresOf(settings: FoldSettings, outputs: Outputs, y: Float32Array): PartFigures {
+  const { probability } = forecastsOf(settings, outputs);
+  return { ...lossTerms(settings.loss, outputs, y), brier: brierScore(probability, labelsOf(y)) };
 }
 
 /** Collects the outputs of the batches between two looks, and reads them back only there. */
 interface Collected {
-  readonly rows: Int32Array;
+  readonly y: Float32Array;
   readonly outputs: Tensor;
 }
 
 async function trainFigures(run: FoldRun, collected: Collected[]): Promise<PartFigures> {
-  const total = collected.reduce((count, { rows }) => count + rows.length, 0);
+  const total = collected.reduce((count, batch) => count + batch.y.length, 0);
   const outputs = emptyOutputs(total);
-  const y = new Float64Array(total);
+  const y = new Float32Array(total);
   let offset = 0;
-  for (const { rows, outputs: tensor } of collected.splice(0)) {
-    readOutputs(await tensor.data<'float32'>(), outputs, offset);
-    tensor.dispose();
-    y.set(targetsOf(run.data.y, rows), offset);
-    offset += rows.length;
+  for (const batch of collected.splice(0)) {
+    readOutputs(await batch.outputs.data<'float32'>(), outputs, offset);
+    batch.outputs.dispose();
+    y.set(batch.y, offset);
+    offset += batch.y.length;
   }
   return figuresOf(run.settings, outputs, y);
 }
 
-const allFinite = (outputs: Outputs): boolean =>
-  [outputs.mu, outputs.logvar, outputs.logit].every((column) => column.every(Number.isFinite));
+const allFinite = (outputs: Outputs): boolean => firstNonFinite(outputs) < 0;
 
 const withinBounds = (loss: number): boolean => Number.isFinite(loss) && loss <= lossMax;
 
 /** Higher is better. */
-function stoppingMetric(settings: FoldSettings, outputs: Outputs, y: Float64Array, look: Look): number {
+function stoppingMetric(settings: FoldSettings, outputs: Outputs, y: Float32Array, look: Look): number {
   switch (settings.earlyStopMetric) {
     case 'auc':
       return look.auc;
     case 'loss':
       return -look.earlyStop.total;
-    case 'dir_acc': {
-      const probabilities = directionProbabilities(outputs, settings.probabilitySource);
-      const hits = probabilities.reduce(
-        (count, p, row) => count + (p >= 0.5 === (y[row] ?? NaN) > 0 ? 1 : 0),
-        0,
-      );
-      return hits / y.length;
-    }
+    case 'dir_acc':
+      return mean(directionHits(forecastsOf(settings, outputs).probability, labelsOf(y)));
   }
 }
 
@@ -225,16 +236,16 @@ async function lookAt(
   schedule: ScheduleSettings,
 ): Promise<LookOutcome | null> {
   const { network, settings, data, pause } = run;
-  const source = { inputs: data.inputs, rows: data.earlyStopRows };
-  const outputs = await predict(network, state.parameters, source, pause);
+  const { rows, y } = data.earlyStop;
+  const outputs = await predict(network, state.parameters, { inputs: data.inputs, rows }, pause);
   if (!allFinite(outputs)) return null;
-  const y = Float64Array.from(targetsOf(data.y, data.earlyStopRows));
-  const probabilities = directionProbabilities(outputs, settings.probabilitySource);
+  const { score, probability } = forecastsOf(settings, outputs);
+  const ranked = settings.aucTies === 'mid-rank' ? score : probability;
   const look: Look = {
     step: state.steps,
     train: await trainFigures(run, collected),
     earlyStop: figuresOf(settings, outputs, y),
-    auc: auc(probabilities, labelsOf(y), settings.aucTies),
+    auc: auc(ranked, labelsOf(y), settings.aucTies),
     learningRate: oneCycle(schedule, state.steps).learningRate,
   };
   return { look, metric: stoppingMetric(settings, outputs, y, look) };
@@ -247,9 +258,9 @@ async function lookAt(
  */
 export async function trainFold(run: FoldRun): Promise<TrainedFold> {
   const { settings, data } = run;
-  const plan = planOf(settings, data.trainRows.length);
+  const plan = planOf(settings, data.train.y.length);
   const schedule = { totalSteps: plan.totalSteps, warmup: settings.warmup, peak: settings.learningRate };
-  const source = batches(data.trainRows, settings.batchSize, run.random);
+  const source = batches(data.train, settings.batchSize, run.random);
   const stopping = createEarlyStopping(settings.earlyStopping);
   const collected: Collected[] = [];
   const looks: Look[] = [];
@@ -260,11 +271,11 @@ export async function trainFold(run: FoldRun): Promise<TrainedFold> {
   try {
     while (state.steps < plan.totalSteps && !diverged && !stopping.exhausted()) {
       await run.pause();
-      const rows = source.next().value;
-      const done = step(run, schedule, state, rows);
+      const batch = batchOf(run, source.next().value);
+      const done = step(run, schedule, state, batch);
       disposeState(state, state.parameters === best);
       state = done.state;
-      collected.push({ rows, outputs: done.outputs });
+      collected.push({ y: batch.y, outputs: done.outputs });
       if (state.steps % plan.stepsPerLook !== 0 && state.steps < plan.totalSteps) continue;
 
       const outcome = await lookAt(run, state, collected, schedule);

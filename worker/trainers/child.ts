@@ -1,0 +1,121 @@
+/**
+ * Entry of the trainer process. It runs one trial at a time for the worker that forked it, is kept alive between
+ * trials, and ends at once when the channel to the worker closes. `protocol.ts` has the messages.
+ *
+ * Training blocks the event loop for one optimiser step at a time; the trainers yield between steps, so that `stop` and
+ * a closed channel are seen within one step.
+ */
+import { pathToFileURL } from 'node:url';
+import { assertNever } from '../../shared/core/assert.js';
+import { instantTrainer } from './instant.js';
+import { TrialFailed, TrialStopped, type Trainer, type TrialJob } from './port.js';
+import {
+  childExitCodes,
+  childTrainers,
+  type ChildTrainerName,
+  type FromChild,
+  type ToChild,
+} from './protocol.js';
+
+interface LoadedTrainer {
+  readonly trainer: Trainer;
+  readonly runtime: string;
+  readonly reason: string;
+}
+
+interface LoadOptions {
+  readonly runtime: string;
+  /** True once the worker asked for the running trial to stop. */
+  readonly stopRequested: () => boolean;
+}
+
+/** Loads only what the named trainer needs: TensorFlow.js alone costs half a second and 100 MB. */
+async function loadTrainer(name: ChildTrainerName, options: LoadOptions): Promise<LoadedTrainer> {
+  switch (name) {
+    case 'hermite': {
+      const { chooseRuntime } = await import('./runtime/choose-runtime.js');
+      const { createHermiteTrainer } = await import('./hermite/run-trial.js');
+      const { runtime, reason } = await chooseRuntime(options.runtime);
+      const trainer = createHermiteTrainer({ runtime, stopRequested: options.stopRequested });
+      return { trainer, runtime: runtime.name, reason };
+    }
+    case 'instant':
+      return { trainer: instantTrainer, runtime: 'none', reason: 'the instant trainer computes nothing' };
+    default:
+      return assertNever(name);
+  }
+}
+
+const isChildTrainer = (name: string): name is ChildTrainerName =>
+  childTrainers.some((known) => known === name);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What became of one job, as the message that says so. */
+async function outcomeOf(
+  trainer: Trainer,
+  job: TrialJob,
+  report: Parameters<Trainer['run']>[1],
+): Promise<FromChild> {
+  try {
+    return { type: 'done', done: await trainer.run(job, report) };
+  } catch (error) {
+    if (error instanceof TrialStopped) return { type: 'stopped' };
+    if (error instanceof TrialFailed) return { type: 'failed', reason: error.reason, message: error.message };
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { type: 'failed', reason: 'error', message: text };
+  }
+}
+
+async function main(args: readonly string[], send: (message: FromChild) => Promise<void>): Promise<void> {
+  const [name = '', runtime = 'auto'] = args;
+  let running = false;
+  let stop = false;
+
+  if (!isChildTrainer(name)) {
+    const message = `unknown trainer '${name}': one of ${childTrainers.join(', ')}`;
+    await send({ type: 'failed', reason: 'error', message });
+    process.exit(childExitCodes.cannotStart);
+  }
+  let loaded: LoadedTrainer;
+  try {
+    loaded = await loadTrainer(name, { runtime, stopRequested: () => stop });
+  } catch (error) {
+    await send({ type: 'failed', reason: 'error', message: messageOf(error) });
+    process.exit(childExitCodes.cannotStart);
+  }
+
+  const run = async (job: TrialJob): Promise<void> => {
+    if (running) throw new Error('the worker sent a second job while one is running');
+    running = true;
+    stop = false;
+    const outcome = await outcomeOf(loaded.trainer, job, async (step, metrics) => {
+      await send({ type: 'report', step, metrics });
+      return stop;
+    });
+    running = false;
+    await send(outcome);
+    if (outcome.type === 'failed' && outcome.reason === 'oom') process.exit(childExitCodes.outOfMemory);
+  };
+
+  process.on('message', (message: ToChild) => {
+    if (message.type === 'run') void run(message.job);
+    else stop = true;
+  });
+  await send({ type: 'ready', runtime: loaded.runtime, reason: loaded.reason });
+}
+
+/** Sends to the worker and resolves when the message has left, so that a following exit cannot lose it. */
+const sendToWorker = (message: FromChild): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (process.send === undefined) {
+      reject(new Error('this file is started by a worker, through child_process.fork'));
+      return;
+    }
+    process.send(message, undefined, {}, (error) => (error === null ? resolve() : reject(error)));
+  });
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  process.on('disconnect', () => process.exit(childExitCodes.parentGone));
+  await main(process.argv.slice(2), sendToWorker);
+}
