@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../shared/platform/log.js';
@@ -40,6 +41,9 @@ const settings: Readonly<Record<string, string>> = {
   max_wal_size: '256MB',
   wal_level: 'minimal',
   max_wal_senders: '0',
+  // Fewer idle processes.
+  max_logical_replication_workers: '0',
+  io_method: 'sync',
   // Deadlocks are possible only between different coordinators' transactions, and retried.
   deadlock_timeout: '200ms',
   logging_collector: 'off',
@@ -91,6 +95,7 @@ export class Server {
   /** Shuts the server down cleanly; resolves when it has ended. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#child?.ref();
     this.#child?.stdin?.end();
     await this.#exited;
   }
@@ -109,6 +114,9 @@ export class Server {
       detached: true,
     });
     closeSync(output);
+    // A program that fails without closing its store ends all the same, and the server with it.
+    child.unref();
+    if (child.stdin instanceof Socket) child.stdin.unref();
     child.stdin?.on('error', () => undefined);
     this.#child = child;
     this.#exited = new Promise((resolve) => {
