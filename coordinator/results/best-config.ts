@@ -7,7 +7,7 @@ import { parseDocument, stringify } from 'yaml';
 import { parseEvaluation } from '../../shared/core/trainers/evaluation-settings.js';
 import { parseHermiteParams } from '../../shared/core/trainers/hermite-settings.js';
 import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
-import type { ParameterValue, Params } from '../../shared/core/space/parameter.js';
+import type { ParameterValue, Params, Space } from '../../shared/core/space/parameter.js';
 import type { Trial } from '../../shared/core/study/trial.js';
 import type { ResultsStudy } from './results-study.js';
 
@@ -52,8 +52,8 @@ export function bestConfigOf(study: ResultsStudy, trial: Trial, front: readonly 
       definition.objectives.map(({ name }, index) => [name, trial.values[index] ?? Number.NaN]),
     ),
     paretoFront: definition.objectives.length > 1 ? front : [],
-    metrics: trial.metrics,
-    params: trial.params,
+    metrics: Object.fromEntries(Object.entries(trial.metrics).sort(([a], [b]) => (a < b ? -1 : 1))),
+    params: inSpaceOrder(definition.space, trial.params),
     fixed: definition.fixed,
     offGrid: trial.offGrid,
     trainer: definition.trainer,
@@ -63,6 +63,14 @@ export function bestConfigOf(study: ResultsStudy, trial: Trial, front: readonly 
     seed: definition.sampler.seed,
     definitionHash: study.definitionHash,
   };
+}
+
+/** The store does not keep the order of names; people know the study file's. */
+function inSpaceOrder(space: Space, params: Params): Params {
+  const names = space.map(({ name }) => name).filter((name) => Object.hasOwn(params, name));
+  return Object.fromEntries(
+    [...new Set([...names, ...Object.keys(params)])].map((name) => [name, params[name] ?? null]),
+  );
 }
 
 function effectiveConfig({ definition }: ResultsStudy, trial: Trial): Readonly<Record<string, Plain>> {

@@ -4,6 +4,7 @@ import { bestTrials } from '../../shared/core/study/ranking.js';
 import type { Trial, TrialReason } from '../../shared/core/study/trial.js';
 import { trialReasons, trialStates } from '../../shared/core/study/trial.js';
 import { luckOf } from './luck.js';
+import { noSkillOf } from './no-skill.js';
 import type { ResultsStudy } from './results-study.js';
 
 /** Metrics shown first, under the names that people know; `<metric>_se` is taken as their standard error. */
@@ -36,6 +37,10 @@ export function summaryText(study: ResultsStudy, trials: readonly Trial[]): stri
       definition.objectives.length > 1 ? `luck, ${objective.name}` : 'luck',
       luckText(objective, index, trials),
     ]),
+    ...definition.objectives.flatMap((objective, index): [string, string][] => {
+      const text = noSkillText(objective, index, trials);
+      return text === null ? [] : [['no skill', text]];
+    }),
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
@@ -89,10 +94,11 @@ const metricOf = ({ metrics }: Trial, name: string): number | null =>
   Object.hasOwn(metrics, name) ? (metrics[name] ?? null) : null;
 
 /** Trials whose value was set by the failure policy (`diverged`) are no draws, so they are left out. */
+const drawsOf = (trials: readonly Trial[]): readonly Trial[] =>
+  trials.filter(({ state, reason }) => state === 'COMPLETE' && reason === 'finished');
+
 function luckText({ direction, name }: Objective, index: number, trials: readonly Trial[]): string {
-  const values = trials
-    .filter(({ state, reason }) => state === 'COMPLETE' && reason === 'finished')
-    .map((trial) => trial.values[index] ?? Number.NaN);
+  const values = drawsOf(trials).map((trial) => trial.values[index] ?? Number.NaN);
   const luck = luckOf(values, direction);
   if (luck === null) return 'cannot be said: fewer than two trials with different finite values';
   const finite = values.filter(Number.isFinite);
@@ -105,6 +111,18 @@ function luckText({ direction, name }: Objective, index: number, trials: readonl
   return (
     `the best of ${luck.trials} independent draws from a normal with these trials' mean ${figure(luck.mean)} and ` +
     `sd ${figure(luck.sd)} is expected at ${figure(luck.expectedBest)}; the best ${name} here, ${figure(best)}, ${verdict}`
+  );
+}
+
+/** How far the best stands from what trials without any skill would show; null where that is not known. */
+function noSkillText(objective: Objective, index: number, trials: readonly Trial[]): string | null {
+  const found = noSkillOf(objective, drawsOf(trials), index);
+  if (found === null) return null;
+  const chance = found.chance < 0.001 ? 'below 0.1 %' : `${(found.chance * 100).toFixed(1)} %`;
+  return (
+    `if no trial could predict anything, the best ${objective.name} of ${found.trials} would be expected at ` +
+    `${figure(found.expectedBest)} at most (level ${figure(found.mean)}, standard error ${figure(found.sd)}); ` +
+    `chance of one as good as here: ${chance}`
   );
 }
 
