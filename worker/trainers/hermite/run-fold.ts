@@ -50,7 +50,7 @@ export const modelShape = (params: HermiteParams, contextWidth: number): ModelSh
   mapsB: params.hermiteMapsB,
 });
 
-function lossSettings({ params, data }: FoldJob, fold: PreparedFold): LossSettings {
+function lossSettings({ params, data }: Pick<FoldJob, 'params' | 'data'>, fold: PreparedFold): LossSettings {
   const { classificationLoss: classification, autoPosWeight } = params;
   return {
     regWeight: params.regWeight,
@@ -64,7 +64,8 @@ function lossSettings({ params, data }: FoldJob, fold: PreparedFold): LossSettin
   };
 }
 
-function foldSettings(job: FoldJob, fold: PreparedFold): FoldSettings {
+/** What a trial's parameters say about training, with the weight of the rarer class from the fold's training rows. */
+export function foldSettings(job: Pick<FoldJob, 'params' | 'data'>, fold: PreparedFold): FoldSettings {
   const { params } = job;
   return {
     loss: lossSettings(job, fold),
