@@ -4,7 +4,7 @@ import type { StudyId } from '../../../shared/core/ids.js';
 import { assert } from '../../../shared/core/assert.js';
 import { StorageUnavailable, type StudyTransaction } from '../port.js';
 import { StudyQueues } from '../study-queues.js';
-import { kindOf, toPortError } from './failure.js';
+import { kindOf, toPortError, wasNeverSent } from './failure.js';
 import { createPools, describeServer, endPools, type Pools } from './pools.js';
 import { query } from './query.js';
 import { retrying } from './retry.js';
@@ -135,7 +135,8 @@ async function commit(client: PoolClient, failure: () => { readonly error: unkno
     const { command } = await committing;
     if (command === 'COMMIT') return;
   } catch (error) {
-    if (kindOf(error) === 'connection') throw new OutcomeUnknown('no answer to commit', { cause: error });
+    if (kindOf(error) === 'connection' && !wasNeverSent(error))
+      throw new OutcomeUnknown('no answer to commit', { cause: error });
     throw error;
   }
   const failed = failure();

@@ -21,13 +21,18 @@ const connectionCodes = new Set([
   ...['ENOTFOUND', 'EAI_AGAIN'],
 ]);
 
+/** What `pg` says when it knows already that the connection is gone, and sends nothing. */
+const unsentMessages = [
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+];
+
 /** What `pg` says without a code. */
 const connectionMessages = [
+  ...unsentMessages,
   'Connection terminated',
   'timeout exceeded when trying to connect',
-  'Client has encountered a connection error and is not queryable',
   'Query read timeout',
-  'Client was closed and is not queryable',
 ];
 
 /** Classes: insufficient resources, operator intervention (statement_timeout), system error, internal error. */
@@ -54,6 +59,10 @@ export function kindOf(error: unknown): FailureKind {
   if (refusedClasses.has(code.slice(0, 2)) || code === '25006') return 'refused';
   return code.startsWith('23') ? 'constraint' : 'other';
 }
+
+/** True when the statement that failed so has certainly not reached the server. */
+export const wasNeverSent = (error: unknown): boolean =>
+  error instanceof Error && unsentMessages.includes(error.message);
 
 export function codeOf(error: Error): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : '';
