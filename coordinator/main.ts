@@ -7,6 +7,7 @@ import { AppError } from './app/errors.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
 import { addResultCommands } from './cli/result-commands.js';
+import { StatusLine } from './cli/status-line.js';
 import { start } from './cli/start.js';
 import { addStudyCommands, trialBudget } from './cli/study-commands.js';
 import { addSuggestCommand } from './cli/suggest-command.js';
@@ -100,11 +101,8 @@ const startOptions = (): readonly Option[] => [
 ];
 
 async function runStart(flags: StartFlags): Promise<void> {
-  const log = createLog({
-    level: flags.log,
-    format: flags.logFormat,
-    write: (line) => process.stderr.write(line),
-  });
+  const statusLine = new StatusLine(process.stderr);
+  const log = createLog({ level: flags.log, format: flags.logFormat, write: (line) => statusLine.log(line) });
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
@@ -118,7 +116,7 @@ async function runStart(flags: StartFlags): Promise<void> {
     trials: flags.trials ?? null,
     data: flags.data ?? null,
     ...{ storage: flags.storage, listen: flags.listen, insecure: flags.insecure, workers: flags.workers },
-    ...{ runtime: flags.runtime, out: flags.out, log },
+    ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });
 }

@@ -5,12 +5,12 @@ import { findTrial, finishedTrials } from '../app/finished-trials.js';
 import { requireStudy, viewStudy } from '../app/study-view.js';
 import { defaults } from '../config.js';
 import { StorageUnavailable, type TrialRecord } from '../storage/port.js';
+import type { StatusLine } from './status-line.js';
 import { barLine, trialLine, type ProgressState } from './progress.js';
 
 export interface ProgressOptions {
   readonly log: Log;
-  /** Where the bar goes when it is a terminal. */
-  readonly terminal: NodeJS.WriteStream;
+  readonly statusLine: StatusLine;
   readonly over: AbortSignal;
 }
 
@@ -40,7 +40,6 @@ class Display {
   readonly #startedAtMs: number;
   #finishSequence = 0;
   #finishedBefore = 0;
-  #bar = '';
 
   constructor(context: AppContext, name: string, options: ProgressOptions) {
     this.#context = context;
@@ -77,19 +76,15 @@ class Display {
   }
 
   end(): void {
-    if (this.#options.terminal.isTTY && this.#bar !== '') this.#options.terminal.write('\n');
+    this.#options.statusLine.end();
   }
 
   #draw(finished: readonly TrialRecord[], state: ProgressState): void {
-    const { terminal, log } = this.#options;
+    const { statusLine, log } = this.#options;
     for (const trial of finished) {
       this.#finishSequence = trial.finishSequence ?? this.#finishSequence;
-      if (terminal.isTTY) terminal.write(`\r\u001b[2K${trialLine(trial, state)}\n`);
-      else log.info({}, trialLine(trial, state));
+      log.info({}, trialLine(trial, state));
     }
-    if (!terminal.isTTY) return;
-    const bar = barLine(state, terminal.columns);
-    if (bar !== this.#bar || finished.length > 0) terminal.write(`\r\u001b[2K${bar}`);
-    this.#bar = bar;
+    if (statusLine.shown) statusLine.show(barLine(state, statusLine.width));
   }
 }

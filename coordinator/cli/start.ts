@@ -22,6 +22,7 @@ import { startLocalWorkers, type LocalWorkers } from './local-workers.js';
 import { openContext, type OpenContext } from './open-context.js';
 import { readStudyFile } from './parse-study.js';
 import { print } from './print.js';
+import type { StatusLine } from './status-line.js';
 import { showProgress } from './show-progress.js';
 import { saveResults } from './save-results.js';
 
@@ -38,6 +39,7 @@ export interface StartOptions {
   readonly runtime: string;
   readonly out: string;
   readonly log: Log;
+  readonly statusLine: StatusLine;
   /** Aborts at the first Ctrl-C. */
   readonly stopping: AbortSignal;
 }
@@ -157,7 +159,7 @@ async function runToEnd(opened: OpenContext, study: string, { options, over, wor
   const stop = new AbortController();
   const watched = showProgress(opened.context, study, {
     log: options.log,
-    terminal: process.stderr,
+    statusLine: options.statusLine,
     over: AbortSignal.any([over, stop.signal]),
   });
   const workersFailed = workers?.failed.then((how) => {
