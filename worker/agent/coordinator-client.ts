@@ -1,14 +1,12 @@
 /** The worker's side of the trial service: core values in and out, deadlines and retries inside. */
-import { credentials, type ClientReadableStream } from '@grpc/grpc-js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { LeaseAnswer } from '../../shared/core/study/study.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
-import { clientChannelOptions, retrying, unary } from '../../shared/wire/call.js';
+import { retrying } from '../../shared/wire/call.js';
 import { leaseAnswerFromWire } from '../../shared/wire/convert.js';
 import {
   TellResponse_Result,
-  TrialServiceClient,
   type AskResponse,
   type FetchDatasetResponse,
   type RegisterRequest,
@@ -20,16 +18,18 @@ import {
   askDeadlineMs,
   askWaitMs,
   complaintIntervalMs,
-  datasetDeadlineMs,
   shortCallDeadlineMs,
   tellDeadlineMs,
 } from '../limits.js';
+import { grpcTrialCalls, type TrialCalls } from './trial-calls.js';
 
 export interface CoordinatorClientOptions {
   readonly address: string;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  /** The way to the coordinator; gRPC to `address` unless given. */
+  readonly calls?: TrialCalls;
 }
 
 export type TellAnswer = 'recorded' | 'already-recorded' | 'lease-lost';
@@ -42,25 +42,18 @@ const tellAnswers: Readonly<Record<string, TellAnswer>> = {
 
 export class CoordinatorClient {
   readonly #options: CoordinatorClientOptions;
-  readonly #calls: TrialServiceClient;
-  /** Heartbeats have a connection of their own, so that a full pipe cannot cost a lease. */
-  readonly #heartbeats: TrialServiceClient;
+  readonly #calls: TrialCalls;
   #complainedAtMs = -Infinity;
 
   constructor(options: CoordinatorClientOptions) {
     this.#options = options;
-    const insecure = credentials.createInsecure();
-    this.#calls = new TrialServiceClient(options.address, insecure, clientChannelOptions);
-    this.#heartbeats = new TrialServiceClient(options.address, insecure, {
-      ...clientChannelOptions,
-      'grpc.use_local_subchannel_pool': 1,
-    });
+    this.#calls = options.calls ?? grpcTrialCalls(options.address);
   }
 
   /** Registers, however long the coordinator takes to come up; rejects when `signal` aborts. */
   register(request: RegisterRequest, signal: AbortSignal): Promise<RegisterResponse> {
     return this.#untilAnswered(signal, () =>
-      unary(this.#calls.register.bind(this.#calls), request, { deadlineMs: tellDeadlineMs, signal }),
+      this.#calls.register(request, { deadlineMs: tellDeadlineMs, signal }),
     );
   }
 
@@ -73,7 +66,7 @@ export class CoordinatorClient {
     const { requestId, workerId, study } = request;
     const wire = { requestId, workerId, study: study ?? '', waitMs: askWaitMs, trainers: [...trainers] };
     const response = await this.#untilAnswered(signal, () =>
-      unary(this.#calls.ask.bind(this.#calls), wire, { deadlineMs: askDeadlineMs, signal }),
+      this.#calls.ask(wire, { deadlineMs: askDeadlineMs, signal }),
     );
     return response.outcome;
   }
@@ -81,7 +74,7 @@ export class CoordinatorClient {
   /** Tells an outcome until it is acknowledged; rejects when `signal` aborts. */
   async tell(request: TellRequest, signal: AbortSignal): Promise<TellAnswer> {
     const response = await this.#untilAnswered(signal, () =>
-      unary(this.#calls.tell.bind(this.#calls), request, { deadlineMs: tellDeadlineMs, signal }),
+      this.#calls.tell(request, { deadlineMs: tellDeadlineMs, signal }),
     );
     const answer = tellAnswers[response.result];
     if (answer === undefined) throw new Error(`the coordinator answered ${response.result} to a result`);
@@ -91,7 +84,7 @@ export class CoordinatorClient {
   /** Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. */
   async release(lease: NonNullable<ReleaseRequest['lease']>, signal: AbortSignal): Promise<boolean> {
     const response = await this.#untilAnswered(signal, () =>
-      unary(this.#calls.release.bind(this.#calls), { lease }, { deadlineMs: shortCallDeadlineMs, signal }),
+      this.#calls.release({ lease }, { deadlineMs: shortCallDeadlineMs, signal }),
     );
     return response.released;
   }
@@ -99,7 +92,7 @@ export class CoordinatorClient {
   /** One report, not repeated: the next one makes up for it. */
   async report(leaseToken: string, step: number, metrics: Metrics): Promise<LeaseAnswer> {
     const request = { leaseToken, step, metrics: { ...metrics } };
-    const response = await unary(this.#calls.report.bind(this.#calls), request, {
+    const response = await this.#calls.report(request, {
       deadlineMs: shortCallDeadlineMs,
     });
     return leaseAnswerFromWire(response.answer);
@@ -111,19 +104,17 @@ export class CoordinatorClient {
     leaseTokens: readonly string[],
   ): Promise<{ answers: LeaseAnswer[]; known: boolean }> {
     const request = { workerId, leaseTokens: [...leaseTokens] };
-    const method = this.#heartbeats.heartbeat.bind(this.#heartbeats);
-    const response = await unary(method, request, { deadlineMs: shortCallDeadlineMs });
+    const response = await this.#calls.heartbeat(request, { deadlineMs: shortCallDeadlineMs });
     return { answers: response.answers.map(leaseAnswerFromWire), known: response.knownWorker };
   }
 
   /** The canonical bytes of a data set, piece by piece. */
-  fetchDataset(hash: string): ClientReadableStream<FetchDatasetResponse> {
-    return this.#calls.fetchDataset({ hash }, { deadline: Date.now() + datasetDeadlineMs });
+  fetchDataset(hash: string): AsyncIterable<FetchDatasetResponse> {
+    return this.#calls.fetchDataset(hash);
   }
 
   close(): void {
     this.#calls.close();
-    this.#heartbeats.close();
   }
 
   #untilAnswered<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import { ChildTrainer } from '../trainers/child-trainer.js';
 import { childTrainers } from '../trainers/protocol.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { DatasetCache } from './dataset-cache.js';
+import { keepBeating } from './heartbeat.js';
 import { Leases } from './leases.js';
 import { runSlot } from './slot.js';
 
@@ -103,40 +104,6 @@ async function registerWith(
   );
   log.info({ worker: workerId, coordinator: config.coordinator, slots }, 'registered');
   return reply;
-}
-
-interface HeartOptions {
-  readonly client: CoordinatorClient;
-  readonly leases: Leases;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly workerId: string;
-  readonly intervalMs: number;
-  readonly ended: AbortSignal;
-}
-
-async function keepBeating({
-  client,
-  leases,
-  clock,
-  log,
-  workerId,
-  intervalMs,
-  ended,
-}: HeartOptions): Promise<void> {
-  while (!ended.aborted) {
-    await clock.sleep(intervalMs, ended);
-    const tokens = leases.tokens();
-    try {
-      const { answers } = await client.heartbeat(workerId, tokens);
-      tokens.forEach((token, index) => leases.answer(token, answers[index] ?? 'ok'));
-    } catch (error) {
-      log.debug(
-        { reason: error instanceof Error ? error.message : String(error) },
-        'heartbeat not delivered',
-      );
-    }
-  }
 }
 
 /** The compiled trainer process, beside this file's folder. */

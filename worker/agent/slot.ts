@@ -63,9 +63,8 @@ async function askOrGiveBack(options: SlotOptions, request: AskedFor): ReturnTyp
     if (!stopping.aborted) throw error;
   }
   try {
-    await client.release(
-      { $case: 'requestId', value: request.requestId },
-      AbortSignal.timeout(releaseTimeoutMs),
+    await within(options.clock, releaseTimeoutMs, (signal) =>
+      client.release({ $case: 'requestId', value: request.requestId }, signal),
     );
   } catch (error) {
     log.debug({ reason: textOf(error) }, 'an ask was left open; what it was answered with will expire');
@@ -181,9 +180,8 @@ async function tellResult(
 
 async function giveBack(options: SlotOptions, { leaseToken, study, number }: Assignment): Promise<void> {
   try {
-    await options.client.release(
-      { $case: 'leaseToken', value: leaseToken },
-      AbortSignal.timeout(releaseTimeoutMs),
+    await within(options.clock, releaseTimeoutMs, (signal) =>
+      options.client.release({ $case: 'leaseToken', value: leaseToken }, signal),
     );
     options.log.info({ study, trial: number }, 'trial given back');
   } catch (error) {
@@ -191,6 +189,18 @@ async function giveBack(options: SlotOptions, { leaseToken, study, number }: Ass
       { study, trial: number, reason: textOf(error) },
       'trial not given back; its lease will expire',
     );
+  }
+}
+
+/** Runs `call` with a signal that aborts after `ms`. */
+async function within<T>(clock: Clock, ms: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const patience = new AbortController();
+  const settled = new AbortController();
+  void clock.sleep(ms, settled.signal).then(() => patience.abort());
+  try {
+    return await call(patience.signal);
+  } finally {
+    settled.abort();
   }
 }
 
