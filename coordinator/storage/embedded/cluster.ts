@@ -14,6 +14,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { StorageOpenError } from '../errors.js';
 import type { NativeDirectory } from './binaries.js';
+import { saysDiskFull } from './server-log.js';
 import { asUser, type ServerUser } from './server-user.js';
 
 /** Major version of the programs, and part of the data directory's name: another major cannot read it. */
@@ -84,13 +85,13 @@ async function initialise({ data, native, user, dataArgument }: Cluster, scratch
       env: serverEnvironment,
     });
   } catch (error) {
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-    const full = said.includes('No space left on device');
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    const line = said.split('\n').find((each) => /FATAL|PANIC|ERROR|initdb: error/.test(each)) ?? said.trim();
     rmSync(scratch, { recursive: true, force: true });
     throw new StorageOpenError(
-      full
+      saysDiskFull(said)
         ? `no space for a database in ${path.dirname(data)} (about 40 MB): free some, or choose another --storage`
-        : `no database could be created in ${path.dirname(data)}: ${said === '' ? String(error) : said}`,
+        : `no database could be created in ${path.dirname(data)}: ${line}`,
       { cause: error },
     );
   }

@@ -42,8 +42,8 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   const own: Owner = { pid: process.pid, started: processStart(process.pid), space: processSpace() };
   const content = JSON.stringify(own);
   const candidate = `${file}.${own.pid}`;
-  writeFileSync(candidate, content);
   try {
+    writeFileSync(candidate, content);
     while (!tryLink(candidate, file)) {
       const found = read(file);
       if (found === null) continue;

@@ -1,6 +1,10 @@
 import { closeSync, copyFileSync, openSync, readSync, renameSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 
+/** Does this text, said by PostgreSQL, mean that the disk is full? */
+export const saysDiskFull = (text: string): boolean =>
+  /No space left on device|Disk quota exceeded|Check free disk space|wrote only \d+ of \d+ bytes/.test(text);
+
 /** At this size the log starts anew; the old one is kept once. */
 const sizeMaxBytes = 4 * 1024 * 1024;
 const tailBytes = 8 * 1024;

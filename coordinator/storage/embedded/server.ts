@@ -7,7 +7,7 @@ import type { Log } from '../../../shared/platform/log.js';
 import { StorageOpenError } from '../errors.js';
 import { serverEnvironment, type Cluster } from './cluster.js';
 import { endOldServer } from './old-server.js';
-import type { ServerLog } from './server-log.js';
+import { saysDiskFull, type ServerLog } from './server-log.js';
 import { asUser } from './server-user.js';
 
 /**
@@ -170,7 +170,7 @@ export class Server {
   #startError(before: number): StorageOpenError {
     const { data } = this.#cluster;
     const said = this.#serverLog.complaint(before);
-    if (said.includes('No space left on device'))
+    if (saysDiskFull(this.#serverLog.tail(before)))
       return new StorageOpenError(`the disk that holds ${data} is full: free some space and start again`);
     return new StorageOpenError(
       `the database in ${data} did not start: ${said === '' ? 'it said nothing' : said} (see ${this.#serverLog.file})`,
