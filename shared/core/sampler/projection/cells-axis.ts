@@ -1,0 +1,173 @@
+/**
+ * A stepped numeric parameter in the screen: its kernels are masses of cells (tpe.md §9). On an even grid all masses for
+ * one bandwidth follow from the distances in steps, so that a whole table costs as many normal distribution functions as
+ * the grid has points; on a log grid, and for observations between grid points, every mass is computed by itself.
+ */
+import type { NumericParameter } from '../../space/parameter.js';
+import { modellingScale, toModellingScale, type ModellingScale } from '../modelling-scale.js';
+import { normalCdf } from '../tpe/special-functions.js';
+import { logMass } from '../tpe/truncated-normal.js';
+import { ratioMin, type RowTarget, type TableAxis } from './screen-axis.js';
+
+/** Grids with more points are no table; see `CoordinateAxis`. */
+export const gridPointsMax = 1024;
+/** Distance from a grid point, in steps, within which an observation counts as lying on it. */
+const onGridTolerance = 1e-6;
+/** Bandwidths whose tables are kept. */
+const tablesMax = 64;
+
+/** Φ(b) − Φ(a) for a ≤ b, from the tail that keeps the most digits. */
+function intervalMass(a: number, b: number): number {
+  if (b <= 0) return normalCdf(b) - normalCdf(a);
+  if (a > 0) return normalCdf(-a) - normalCdf(-b);
+  return 1 - normalCdf(a) - normalCdf(-b);
+}
+
+/** For one bandwidth on an even grid: `masses[m]` of the cell m steps away, `beyond[m]` of all cells further than m. */
+interface StepTable {
+  readonly masses: Float64Array;
+  readonly beyond: Float64Array;
+}
+
+function stepTable(points: number, stepPerSigma: number): StepTable {
+  const beyond = new Float64Array(points);
+  const masses = new Float64Array(points);
+  for (let m = 0; m < points; m++) {
+    const tail = normalCdf(-(m + 0.5) * stepPerSigma);
+    masses[m] = m === 0 ? 1 - 2 * tail : (beyond[m - 1] ?? 0) - tail;
+    beyond[m] = tail;
+  }
+  return { masses, beyond };
+}
+
+export class CellsAxis implements TableAxis {
+  readonly dimensions: readonly number[];
+  readonly scale: ModellingScale;
+  /** Mean of every class on the modelling scale. */
+  readonly means: number[] = [];
+  readonly #parameter: NumericParameter;
+  readonly #step: number;
+  /** Points of an even grid; 0 when the grid is not even. */
+  readonly #gridPoints: number;
+  readonly #classByValue = new Map<number, number>();
+  /** Grid point of every class, −1 for one that lies on none. */
+  readonly #gridOfClass: number[] = [];
+  readonly #tables = new Map<number, StepTable>();
+  #grid = new Int32Array(0);
+  #lower = new Float64Array(0);
+  #upper = new Float64Array(0);
+  #inversePrior = new Float64Array(0);
+  #byMean: number[] = [];
+
+  constructor(dimension: number, parameter: NumericParameter, step: number) {
+    this.dimensions = [dimension];
+    this.scale = modellingScale(parameter);
+    this.#parameter = parameter;
+    this.#step = step;
+    const { low, high, log } = parameter;
+    // Far from zero the doubles of a fine grid are not evenly spaced.
+    const exactness = (Math.max(Math.abs(low), Math.abs(high)) / step) * Number.EPSILON;
+    this.#gridPoints = log || exactness > onGridTolerance ? 0 : Math.round((high - low) / step) + 1;
+  }
+
+  get classes(): number {
+    return this.means.length;
+  }
+
+  /** Classes in ascending order of their means. */
+  get classesByMean(): readonly number[] {
+    if (this.#byMean.length !== this.means.length) {
+      this.#byMean = this.means.map((_, index) => index);
+      this.#byMean.sort((a, b) => (this.means[a] ?? 0) - (this.means[b] ?? 0));
+    }
+    return this.#byMean;
+  }
+
+  classOf(point: ArrayLike<number>): number {
+    const value = point[this.dimensions[0] ?? 0] ?? 0;
+    const known = this.#classByValue.get(value);
+    if (known !== undefined) return known;
+    const index = this.means.length;
+    this.#classByValue.set(value, index);
+    this.means.push(toModellingScale(this.#parameter, value));
+    this.#gridOfClass.push(this.#gridPoint(value));
+    return index;
+  }
+
+  #gridPoint(value: number): number {
+    if (this.#gridPoints === 0) return -1;
+    const steps = (value - this.#parameter.low) / this.#step;
+    const nearest = Math.round(steps);
+    const isOnGrid =
+      Math.abs(steps - nearest) <= onGridTolerance && nearest >= 0 && nearest < this.#gridPoints;
+    return isOnGrid ? nearest : -1;
+  }
+
+  setCandidates(columns: readonly Float64Array[]): void {
+    const values = columns[this.dimensions[0] ?? 0] ?? new Float64Array(0);
+    const { lo, hi } = this.scale;
+    const centre = (lo + hi) / 2;
+    const W = hi - lo;
+    const priorInRange = intervalMass(-0.5, 0.5);
+    const half = this.#step / 2;
+    this.#grid = Int32Array.from(values, (value) => this.#gridPoint(value));
+    this.#lower = values.map((value) => toModellingScale(this.#parameter, value - half));
+    this.#upper = values.map((value) => toModellingScale(this.#parameter, value + half));
+    this.#inversePrior = values.map((_, j) => {
+      const lower = ((this.#lower[j] ?? 0) - centre) / W;
+      const upper = ((this.#upper[j] ?? 0) - centre) / W;
+      return priorInRange / intervalMass(lower, upper);
+    });
+  }
+
+  fillRow(index: number, { sigma }: { kernels: number; sigma: number }, target: RowTarget): number {
+    const point = this.#gridOfClass[index] ?? -1;
+    return point >= 0 ? this.#fillFromTable(point, sigma, target) : this.#fillCells(index, sigma, target);
+  }
+
+  #table(sigma: number): StepTable {
+    const known = this.#tables.get(sigma);
+    if (known !== undefined) return known;
+    if (this.#tables.size >= tablesMax) this.#tables.clear();
+    const table = stepTable(this.#gridPoints, this.#step / sigma);
+    this.#tables.set(sigma, table);
+    return table;
+  }
+
+  #fillFromTable(point: number, sigma: number, { rows, offset }: RowTarget): number {
+    const { masses, beyond } = this.#table(sigma);
+    const grid = this.#grid;
+    const inRange = 1 - (beyond[point] ?? 0) - (beyond[this.#gridPoints - 1 - point] ?? 0);
+    let largest = 0;
+    for (let j = 0; j < grid.length; j++) {
+      const distance = Math.abs((grid[j] ?? 0) - point);
+      const ratio = ((masses[distance] ?? 0) * (this.#inversePrior[j] ?? 0)) / inRange;
+      rows[offset + j] = ratio < ratioMin ? 0 : ratio;
+      if (ratio > largest) largest = ratio;
+    }
+    return largest;
+  }
+
+  #fillCells(index: number, sigma: number, { rows, offset }: RowTarget): number {
+    const mean = this.means[index] ?? 0;
+    const { lo, hi } = this.scale;
+    const logInRange = logMass((lo - mean) / sigma, (hi - mean) / sigma);
+    let largest = 0;
+    for (let j = 0; j < this.#lower.length; j++) {
+      const lower = ((this.#lower[j] ?? 0) - mean) / sigma;
+      const upper = ((this.#upper[j] ?? 0) - mean) / sigma;
+      // Near the mean a difference of masses is exact enough; far from it only the logarithm is left.
+      const mass = intervalMass(lower, upper);
+      const share =
+        mass > 1e-200 && logInRange > -400
+          ? mass / Math.exp(logInRange)
+          : logInRange === -Infinity
+            ? 0
+            : Math.exp(logMass(lower, upper) - logInRange);
+      const ratio = share * (this.#inversePrior[j] ?? 0);
+      rows[offset + j] = ratio < ratioMin ? 0 : ratio;
+      if (ratio > largest) largest = ratio;
+    }
+    return largest;
+  }
+}
