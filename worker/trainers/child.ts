@@ -7,6 +7,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { assertNever } from '../../shared/core/assert.js';
+import { thrownOutOfMemory } from '../gpu/out-of-memory.js';
 import { instantTrainer } from './instant.js';
 import { TrialFailed, TrialStopped, type Trainer, type TrialJob } from './port.js';
 import {
@@ -19,6 +20,8 @@ import {
 
 interface LoadedTrainer {
   readonly trainer: Trainer;
+  /** Peak memory of the attempt so far, bytes; null where the trainer uses none worth naming. */
+  readonly peakMemory: () => number | null;
   readonly runtime: string;
   readonly reason: string;
 }
@@ -35,12 +38,16 @@ async function loadTrainer(name: ChildTrainerName, options: LoadOptions): Promis
     case 'hermite': {
       const { chooseRuntime } = await import('./runtime/choose-runtime.js');
       const { createHermiteTrainer } = await import('./hermite/run-trial.js');
+      const { readPeakMemory } = await import('./hermite/peak-memory.js');
       const { runtime, reason } = await chooseRuntime(options.runtime);
       const trainer = createHermiteTrainer({ runtime, stopRequested: options.stopRequested });
-      return { trainer, runtime: runtime.name, reason };
+      return { trainer, peakMemory: readPeakMemory, runtime: runtime.name, reason };
     }
     case 'instant':
-      return { trainer: instantTrainer, runtime: 'none', reason: 'the instant trainer computes nothing' };
+      return {
+        ...{ trainer: instantTrainer, peakMemory: () => null, runtime: 'none' },
+        reason: 'the instant trainer computes nothing',
+      };
     default:
       return assertNever(name);
   }
@@ -51,9 +58,9 @@ const isChildTrainer = (name: string): name is ChildTrainerName =>
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** What became of one job, as the message that says so. */
+/** What became of one job, as the message that says so. What no trainer has classified is looked at for lack of memory. */
 async function outcomeOf(
-  trainer: Trainer,
+  { trainer, peakMemory }: LoadedTrainer,
   job: TrialJob,
   report: Parameters<Trainer['run']>[1],
 ): Promise<FromChild> {
@@ -61,11 +68,20 @@ async function outcomeOf(
     return { type: 'done', done: await trainer.run(job, report) };
   } catch (error) {
     if (error instanceof TrialStopped) return { type: 'stopped' };
-    if (error instanceof TrialFailed) return { type: 'failed', reason: error.reason, message: error.message };
+    const peakMemoryBytes = peakMemory();
+    if (error instanceof TrialFailed)
+      return { type: 'failed', reason: error.reason, message: error.message, peakMemoryBytes };
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { type: 'failed', reason: 'error', message: text };
+    const sign = thrownOutOfMemory(error);
+    return sign === null
+      ? { type: 'failed', reason: 'error', message: text, peakMemoryBytes }
+      : { type: 'failed', reason: 'oom', message: `out of memory (${sign}): ${text}`, peakMemoryBytes };
   }
 }
+
+const cannotStart = (message: string): FromChild => ({
+  ...{ type: 'failed', reason: 'error', message, peakMemoryBytes: null },
+});
 
 async function main(args: readonly string[], send: (message: FromChild) => Promise<void>): Promise<void> {
   const [name = '', runtime = 'auto'] = args;
@@ -73,15 +89,14 @@ async function main(args: readonly string[], send: (message: FromChild) => Promi
   let stop = false;
 
   if (!isChildTrainer(name)) {
-    const message = `unknown trainer '${name}': one of ${childTrainers.join(', ')}`;
-    await send({ type: 'failed', reason: 'error', message });
+    await send(cannotStart(`unknown trainer '${name}': one of ${childTrainers.join(', ')}`));
     process.exit(childExitCodes.cannotStart);
   }
   let loaded: LoadedTrainer;
   try {
     loaded = await loadTrainer(name, { runtime, stopRequested: () => stop });
   } catch (error) {
-    await send({ type: 'failed', reason: 'error', message: messageOf(error) });
+    await send(cannotStart(messageOf(error)));
     process.exit(childExitCodes.cannotStart);
   }
 
@@ -89,7 +104,7 @@ async function main(args: readonly string[], send: (message: FromChild) => Promi
     if (running) throw new Error('the worker sent a second job while one is running');
     running = true;
     stop = false;
-    const outcome = await outcomeOf(loaded.trainer, job, async (step, metrics) => {
+    const outcome = await outcomeOf(loaded, job, async (step, metrics) => {
       await send({ type: 'report', step, metrics });
       return stop;
     });
