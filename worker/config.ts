@@ -11,6 +11,8 @@ export interface WorkerConfig {
   readonly slots: number;
   /** Training runtime: `auto` or a name. */
   readonly runtime: string;
+  /** Memory of the machine that one trial may use, bytes; an equal share of all of it when not given. */
+  readonly slotMemoryBytes?: number;
   /** Where fetched data sets are kept, by hash. */
   readonly cacheDirectory: string;
   /** End when standard input closes: the process that started this worker is gone. */

@@ -20,3 +20,24 @@ export const stderrTailMax = 4_000;
 export const datasetDeadlineMs = 600_000;
 /** How often a worker says that it cannot reach its coordinator, ms. */
 export const complaintIntervalMs = 10_000;
+/** A file of command trainers, bytes; a larger one is some other file. */
+export const trainersFileBytesMax = 1024 * 1024;
+/** A line that a program prints, characters; a longer one is read in pieces. Fits a thousand metrics. */
+export const outputLineLengthMax = 256 * 1024;
+/** Kept from a program's output, characters, to explain its end. */
+export const outputTailMax = 4_000;
+/** Lines of a program's output that reach the worker's log, per second; a program may print millions. */
+export const logLinesPerSecondMax = 50;
+/** One such line, characters. */
+export const logLineLengthMax = 1_000;
+/** Time for a program to end after it printed its result, ms; then the result counts and the program is killed. */
+export const programEndGraceMs = 10_000;
+/** Time for the rest of the output after a program ended: a process that it left behind may hold the pipe open, ms. */
+export const programOutputGraceMs = 500;
+/** First pause and longest pause between looks at a program's memory, ms; pauses double, so that short trials are seen too. */
+export const memoryLookFirstMs = 20;
+export const memoryLookMaxMs = 1_000;
+/** Time for `nvidia-smi` to answer, ms; a driver in trouble lets it hang. */
+export const nvidiaSmiTimeoutMs = 15_000;
+/** What it may print, bytes. */
+export const nvidiaSmiOutputBytesMax = 1024 * 1024;

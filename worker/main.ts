@@ -7,12 +7,20 @@ import { systemClock } from '../shared/platform/clock.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, type WorkerConfig } from './config.js';
+import { chooseGpu, cpuDevice, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
+import { listGpus } from './gpu/nvidia-smi.js';
+import type { CommandTrainers } from './trainers/command/definition.js';
+import { loadCommands } from './trainers/command/load-commands.js';
+import { childTrainers } from './trainers/protocol.js';
 
 interface StartOptions {
   readonly coordinator: string;
   readonly study?: string;
   readonly slots: number;
   readonly runtime: string;
+  readonly gpu: GpuChoice;
+  readonly memory?: number;
+  readonly trainers?: string;
   readonly exitWithParent: boolean;
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
@@ -31,11 +39,45 @@ function address(text: string): string {
   return text;
 }
 
+const sizeUnits: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+function memorySize(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?)([MGT])i?B?$/.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits) * (sizeUnits[unit] ?? NaN));
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
+    throw new InvalidArgumentError('Give a size, for example 4G or 512M.');
+  return bytes;
+}
+
+function gpuChoice(text: string): GpuChoice {
+  const choice = parseGpuChoice(text);
+  if (choice === null)
+    throw new InvalidArgumentError(
+      'Give auto, none, an index (0) or a UUID as nvidia-smi -L shows it (GPU-…).',
+    );
+  return choice;
+}
+
 const version = (
   JSON.parse(readFileSync(path.join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   }
 ).version;
+
+/** The programs of the trainers file; none without one. */
+const allowedCommands = (file: string | undefined): CommandTrainers =>
+  file === undefined
+    ? new Map()
+    : loadCommands(file, { reserved: childTrainers, searchPath: process.env['PATH'] ?? '' });
+
+/** Runtimes that compute on the CPU whatever GPUs there are. */
+const cpuRuntimes = ['wasm', 'tensorflow'];
+
+async function gpuFor({ gpu, runtime, slots }: StartOptions): Promise<ChosenGpu> {
+  const choice: GpuChoice = gpu.kind === 'auto' && cpuRuntimes.includes(runtime) ? { kind: 'none' } : gpu;
+  const listing = choice.kind === 'none' ? { kind: 'none' as const, reason: '' } : await listGpus();
+  return chooseGpu(choice, listing, { slots, visible: process.env['CUDA_VISIBLE_DEVICES'] });
+}
 
 async function start(options: StartOptions): Promise<void> {
   const config: WorkerConfig = Object.freeze({
@@ -43,6 +85,7 @@ async function start(options: StartOptions): Promise<void> {
     study: options.study ?? null,
     slots: options.slots,
     runtime: options.runtime,
+    ...(options.memory === undefined ? {} : { slotMemoryBytes: options.memory }),
     cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
     exitWithParent: options.exitWithParent,
     logLevel: options.log,
@@ -53,6 +96,9 @@ async function start(options: StartOptions): Promise<void> {
     format: config.logFormat,
     write: (line) => process.stderr.write(line),
   });
+  const commands = allowedCommands(options.trainers);
+  const gpu = await gpuFor(options);
+  if (gpu.kind === 'cpu') log.debug({ reason: gpu.reason }, 'no GPU');
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
@@ -70,6 +116,9 @@ async function start(options: StartOptions): Promise<void> {
   await runSession({
     ...{ config, clock: systemClock, log, random: Math.random, version },
     childPath: defaultChildPath(),
+    commands,
+    device: gpu.kind === 'gpu' ? gpu.device : cpuDevice(config.slots),
+    trainerEnvironment: { ...process.env, ...gpu.environment },
     stopping: stopping.signal,
   });
 }
@@ -93,6 +142,20 @@ program
   )
   .addOption(
     new Option('--runtime <name>', 'training runtime: auto or a name').default('auto').env('PARZEN_RUNTIME'),
+  )
+  .addOption(
+    new Option('--gpu <which>', 'auto, none, an index, or a UUID')
+      .default({ kind: 'auto' } satisfies GpuChoice, 'auto')
+      .env('PARZEN_GPU')
+      .argParser(gpuChoice),
+  )
+  .addOption(
+    new Option('--memory <size>', 'memory one trial may use, e.g. 4G (default: an equal share of all)')
+      .env('PARZEN_MEMORY')
+      .argParser(memorySize),
+  )
+  .addOption(
+    new Option('--trainers <file>', 'programs that studies may use as trainers').env('PARZEN_TRAINERS'),
   )
   .addOption(
     new Option('--log <level>', 'how much to log')

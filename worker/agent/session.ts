@@ -6,14 +6,15 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import type { RegisterResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { WorkerConfig } from '../config.js';
-import { cpuDevice } from '../gpu/device.js';
-import { ChildTrainer } from '../trainers/child-trainer.js';
-import { childTrainers } from '../trainers/protocol.js';
+import { cpuDevice, hostMemoryPerSlot, type Device } from '../gpu/device.js';
+import type { ChildTrainer } from '../trainers/child-trainer.js';
+import type { CommandTrainers } from '../trainers/command/definition.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { DatasetCache } from './dataset-cache.js';
 import { keepBeating } from './heartbeat.js';
 import { Leases } from './leases.js';
 import { runSlot } from './slot.js';
+import { createTrainerProcess, offeredTrainers, type TrainerProcessOptions } from './trainer-processes.js';
 
 export interface SessionOptions {
   readonly config: WorkerConfig;
@@ -23,6 +24,12 @@ export interface SessionOptions {
   readonly version: string;
   /** Path of the compiled trainer process. */
   readonly childPath: string;
+  /** Programs that this worker allows as trainers; none by default. */
+  readonly commands?: CommandTrainers;
+  /** What trials run on; the CPU by default. */
+  readonly device?: Device;
+  /** Environment of the trainers; this process's own by default. */
+  readonly trainerEnvironment?: Readonly<Record<string, string | undefined>>;
   /** Aborts when the worker shuts down: trials are given back. */
   readonly stopping: AbortSignal;
 }
@@ -36,20 +43,21 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const workerId = `${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const failed = new AbortController();
   const ended = AbortSignal.any([stopping, failed.signal]);
+  const processes = processOptions(options);
+  const { device } = processes;
   const register = (): Promise<RegisterResponse> =>
-    registerWith({ client, config, log, workerId, version: options.version }, ended);
+    registerWith({ client, config, device, log, workerId, version: options.version }, ended);
   const runners = new Map<string, ChildTrainer>();
+  const trainers = offeredTrainers(processes.commands);
   const slot = (index: number): Promise<void> =>
     runSlot({
-      ...{ client, leases, cache, clock, log, workerId, study: config.study, trainers: childTrainers },
+      ...{ client, leases, cache, clock, log, workerId, study: config.study, trainers },
       mintId: randomUUID,
       stopping: ended,
       register: () => register().then(() => undefined),
       runnerFor: (trainer) => {
         const key = `${index}:${trainer}`;
-        const { childPath } = options;
-        const runner =
-          runners.get(key) ?? new ChildTrainer({ childPath, trainer, runtime: config.runtime, log });
+        const runner = runners.get(key) ?? createTrainerProcess(trainer, processes);
         runners.set(key, runner);
         return runner;
       },
@@ -80,20 +88,32 @@ export async function runSession(options: SessionOptions): Promise<void> {
   }
 }
 
+function processOptions(options: SessionOptions): TrainerProcessOptions {
+  const { childPath, config, commands, trainerEnvironment, log } = options;
+  const { slots, runtime, slotMemoryBytes } = config;
+  return {
+    ...{ childPath, runtime, log },
+    commands: commands ?? new Map(),
+    device: options.device ?? cpuDevice(slots),
+    hostMemoryBytes: slotMemoryBytes ?? hostMemoryPerSlot(slots),
+    ...(trainerEnvironment === undefined ? {} : { environment: trainerEnvironment }),
+  };
+}
+
 interface Registration {
   readonly client: CoordinatorClient;
   readonly config: WorkerConfig;
+  readonly device: Device;
   readonly log: Log;
   readonly workerId: string;
   readonly version: string;
 }
 
 async function registerWith(
-  { client, config, log, workerId, version }: Registration,
+  { client, config, device, log, workerId, version }: Registration,
   ended: AbortSignal,
 ): Promise<RegisterResponse> {
   const { slots, runtime } = config;
-  const device = cpuDevice(slots);
   const reply = await client.register(
     {
       ...{ workerId, slots, runtime, version, host: os.hostname(), gpuName: device.name },
@@ -102,7 +122,7 @@ async function registerWith(
     },
     ended,
   );
-  log.info({ worker: workerId, coordinator: config.coordinator, slots }, 'registered');
+  log.info({ worker: workerId, coordinator: config.coordinator, slots, device: device.name }, 'registered');
   return reply;
 }
 

@@ -101,7 +101,8 @@ async function runAttempt(
     dataPath = datasetHash === '' ? null : await cache.ensure(datasetHash);
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
-    return { kind: 'failed', reason: 'error', message: `the data set cannot be had: ${textOf(error)}` };
+    const message = `the data set cannot be had: ${textOf(error)}`;
+    return { kind: 'failed', reason: 'error', message };
   }
   const job: TrialJob = {
     study: assignment.study,
@@ -140,7 +141,10 @@ function outcomeOf(result: AttemptResult): Pick<TellRequest, 'outcome' | 'peakMe
     case 'failed': {
       const reason = failureReasonToWire(toldReason(result.reason));
       const message = result.message.slice(0, messageLengthMax);
-      return { outcome: { $case: 'failed', value: { reason, message } }, peakMemoryBytes: 0 };
+      return {
+        outcome: { $case: 'failed', value: { reason, message } },
+        peakMemoryBytes: result.peakMemoryBytes ?? 0,
+      };
     }
     case 'stopped':
       return { outcome: { $case: 'pruned', value: {} }, peakMemoryBytes: 0 };

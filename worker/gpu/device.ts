@@ -1,4 +1,5 @@
 import os from 'node:os';
+import type { Gpu, GpuListing, GpuPart } from './nvidia-smi.js';
 
 /** The device that a worker's trials run on. */
 export interface Device {
@@ -9,10 +10,121 @@ export interface Device {
   readonly memoryBytes: number | null;
 }
 
-/** The CPU: memory is the machine's, or the container's limit where that is smaller, divided among the slots. */
-export function cpuDevice(slots: number): Device {
+/** Memory of this machine that one of `slots` trials may use, bytes: the container's limit where that is smaller. */
+export function hostMemoryPerSlot(slots: number): number {
   const limit = process.constrainedMemory();
   const total = limit > 0 ? Math.min(limit, os.totalmem()) : os.totalmem();
-  const model = os.cpus()[0]?.model.trim() ?? 'CPU';
-  return { uuid: null, name: model, memoryBytes: Math.floor(total / slots) };
+  return Math.floor(total / slots);
 }
+
+/** The CPU, its memory divided among the slots. */
+export function cpuDevice(slots: number): Device {
+  const model = os.cpus()[0]?.model.trim() ?? 'CPU';
+  return { uuid: null, name: model, memoryBytes: hostMemoryPerSlot(slots) };
+}
+
+/** What `--gpu` says. */
+export type GpuChoice =
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'index'; readonly index: number }
+  | { readonly kind: 'uuid'; readonly uuid: string };
+
+/** `auto`, `none`, an index, or (the beginning of) a UUID as `nvidia-smi -L` shows it; null for anything else. */
+export function parseGpuChoice(text: string): GpuChoice | null {
+  if (text === 'auto' || text === 'none') return { kind: text };
+  if (/^\d{1,4}$/.test(text)) return { kind: 'index', index: Number(text) };
+  return /^(GPU|MIG)-[0-9A-Za-z/-]+$/.test(text) ? { kind: 'uuid', uuid: text } : null;
+}
+
+/** The GPU that was asked for is not there; the message lists those that are. */
+export class GpuNotFound extends Error {
+  override readonly name = 'GpuNotFound';
+}
+
+export type ChosenGpu = (
+  | { readonly kind: 'gpu'; readonly device: Device }
+  /** Trials run on the CPU; the reason is for people. */
+  | { readonly kind: 'cpu'; readonly reason: string }
+) & {
+  /** Variables for the trainers' environment. */
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+const perSlot = (bytes: number | null, slots: number): number | null =>
+  bytes === null ? null : Math.floor(bytes / slots);
+
+const describe = ({ gpus, parts }: Extract<GpuListing, { kind: 'gpus' }>): string =>
+  [
+    ...gpus.map(({ index, name, uuid }) => `${index} ${name} ${uuid}`),
+    ...parts.map(({ name, uuid }) => `${name} ${uuid}`),
+  ].join('; ');
+
+/** The GPUs that CUDA_VISIBLE_DEVICES leaves: what the worker's surroundings have taken away stays away. */
+function visibleOnly(gpus: readonly Gpu[], visible: string | undefined): readonly Gpu[] {
+  if (visible === undefined) return gpus;
+  const allowed = visible.split(',').map((entry) => entry.trim());
+  const names = ({ index, uuid }: Gpu, entry: string): boolean =>
+    entry === String(index) || (entry.startsWith('GPU-') && uuid.startsWith(entry));
+  return gpus.filter((gpu) => allowed.some((entry) => names(gpu, entry)));
+}
+
+/** The one with the most free memory: several workers that start one after the other spread over the GPUs. */
+function emptiest(gpus: readonly Gpu[]): Gpu | undefined {
+  const free = ({ freeMemoryBytes, memoryBytes }: Gpu): number => freeMemoryBytes ?? memoryBytes ?? 0;
+  return gpus.reduce<Gpu | undefined>(
+    (best, gpu) => (best === undefined || free(gpu) > free(best) ? gpu : best),
+    undefined,
+  );
+}
+
+function find(
+  choice: Exclude<GpuChoice, { kind: 'auto' | 'none' }>,
+  listing: Extract<GpuListing, { kind: 'gpus' }>,
+): Gpu | GpuPart {
+  const { gpus, parts } = listing;
+  const found =
+    choice.kind === 'index'
+      ? gpus.find(({ index }) => index === choice.index)
+      : [...gpus, ...parts].find(({ uuid }) => uuid.startsWith(choice.uuid));
+  if (found !== undefined) return found;
+  const asked = choice.kind === 'index' ? `GPU ${choice.index}` : choice.uuid;
+  throw new GpuNotFound(`there is no ${asked}; this machine has: ${describe(listing)}`);
+}
+
+/**
+ * The GPU for a worker with so many slots. `visible` is the worker's own CUDA_VISIBLE_DEVICES. Throws `GpuNotFound` when a
+ * particular GPU was asked for and is not there; `auto` then means the CPU.
+ */
+export function chooseGpu(
+  choice: GpuChoice,
+  listing: GpuListing,
+  { slots, visible }: { readonly slots: number; readonly visible: string | undefined },
+): ChosenGpu {
+  if (choice.kind === 'none') return { kind: 'cpu', reason: 'asked for: no GPU', environment: hidden };
+  if (listing.kind === 'none') {
+    if (choice.kind === 'auto') return { kind: 'cpu', reason: listing.reason, environment: {} };
+    throw new GpuNotFound(`no GPU can be used: ${listing.reason}`);
+  }
+  const gpu = choice.kind === 'auto' ? emptiest(visibleOnly(listing.gpus, visible)) : find(choice, listing);
+  if (gpu === undefined) {
+    return { kind: 'cpu', reason: 'CUDA_VISIBLE_DEVICES hides all GPUs', environment: {} };
+  }
+  return {
+    kind: 'gpu',
+    device: { uuid: gpu.uuid, name: gpu.name, memoryBytes: perSlot(gpu.memoryBytes, slots) },
+    environment: pinnedTo(gpu.uuid),
+  };
+}
+
+/**
+ * Variables that keep a trainer on a GPU (runtimes.md §5). Without them TensorFlow would take the memory of every GPU and
+ * compute on the last one; growth is allowed so that it takes no more than it uses.
+ */
+const pinnedTo = (uuid: string): Readonly<Record<string, string>> => ({
+  CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+  CUDA_VISIBLE_DEVICES: uuid,
+  TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+});
+
+const hidden: Readonly<Record<string, string>> = { CUDA_VISIBLE_DEVICES: '' };

@@ -8,13 +8,20 @@ import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
 import type { Log } from '../../shared/platform/log.js';
 import { cgroupOomKills } from '../gpu/cgroup.js';
 import { classifyExit } from '../gpu/classify-exit.js';
-import { stderrTailMax, trainerStartTimeoutMs, trainerStopGraceMs } from '../limits.js';
+import { memoryOfProcesses, peakResidentBytes, processesOfGroup } from '../gpu/process-memory.js';
+import { memoryLookMaxMs, stderrTailMax, trainerStartTimeoutMs, trainerStopGraceMs } from '../limits.js';
 import type { TrialJob } from './port.js';
 import type { FromChild, ToChild } from './protocol.js';
 
 export type AttemptResult =
   | { readonly kind: 'done'; readonly metrics: Metrics; readonly peakMemoryBytes: number | null }
-  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly message: string }
+  | {
+      readonly kind: 'failed';
+      readonly reason: FailureReason;
+      readonly message: string;
+      /** What the failed attempt had used, bytes, where that is known. */
+      readonly peakMemoryBytes?: number | null;
+    }
   | { readonly kind: 'stopped' };
 
 export interface AttemptOptions {
@@ -26,17 +33,89 @@ export interface AttemptOptions {
   readonly signal: AbortSignal;
 }
 
-export interface ChildTrainerOptions {
-  /** Path of the compiled `child.js`. */
-  readonly childPath: string;
-  readonly trainer: string;
+/** The runtime of a trainer process, and why it was chosen. */
+export interface ReadyTrainer {
   readonly runtime: string;
-  readonly log: Log;
+  readonly reason: string;
 }
 
-interface RunningChild {
+export interface ChildTrainerOptions {
+  /** Path of the compiled file that runs in the process. */
+  readonly childPath: string;
+  /** Its arguments. */
+  readonly args: readonly string[];
+  /** Its environment, whole; this process's own when it is not given. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  /** The message that starts a job; the job alone by default. */
+  readonly runMessage?: (job: TrialJob) => ToChild;
+  /** False: every attempt gets a process of its own. */
+  readonly keepProcess?: boolean;
+  /** Why a job has no chance on this runtime for lack of memory, or null; asked before it starts. */
+  readonly preflight?: (job: TrialJob, runtime: string) => string | null;
+  /** Flags for Node, e.g. a heap limit. */
+  readonly nodeFlags?: readonly string[];
+}
+
+/** A process from its start; everything about it that outlives one attempt. */
+class RunningChild {
   readonly process: ChildProcess;
-  readonly stderr: () => string;
+  ready: ReadyTrainer | null = null;
+  #stderr = '';
+
+  constructor(options: ChildTrainerOptions) {
+    const { childPath, args, environment, nodeFlags, log } = options;
+    // A group of its own: Ctrl-C in the terminal reaches the worker, which decides what happens to the trial.
+    this.process = fork(childPath, [...args], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      detached: true,
+      ...(environment === undefined ? {} : { env: { ...environment } }),
+      ...(nodeFlags === undefined ? {} : { execArgv: [...nodeFlags] }),
+    });
+    this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-stderrTailMax);
+    });
+    this.process.on('error', (error) => log.warn({ err: error }, 'trainer process'));
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  get gone(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  /** Forgets what earlier attempts wrote, so that it cannot explain a later death. */
+  forgetOutput(): void {
+    this.#stderr = '';
+  }
+
+  /** High-water mark of the process's memory, bytes. */
+  ownMemory(): number | null {
+    const { pid } = this.process;
+    return pid === undefined ? null : peakResidentBytes(pid);
+  }
+
+  /** Memory of what the process started, bytes; looks at every process of the machine. */
+  memoryOfStarted(): number | null {
+    const { pid } = this.process;
+    return pid === undefined ? null : memoryOfProcesses(processesOfGroup(pid).filter((each) => each !== pid));
+  }
+
+  /** Ends the whole process group and waits until the process is gone. */
+  async kill(): Promise<void> {
+    const { pid } = this.process;
+    const gone = this.gone ? null : new Promise((resolve) => this.process.once('exit', resolve));
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    } catch {
+      // The group is gone already, or was never started.
+      if (pid === undefined) return;
+    }
+    await gone;
+  }
 }
 
 export class ChildTrainer {
@@ -50,115 +129,151 @@ export class ChildTrainer {
   /** Runs one attempt; never rejects: whatever happens to the process is a result. One at a time. */
   async run(job: TrialJob, options: AttemptOptions): Promise<AttemptResult> {
     if (options.signal.aborted) return { kind: 'stopped' };
-    const oomKillsBefore = cgroupOomKills();
-    const fresh = this.#child === null;
-    const child = this.#child ?? this.#start();
-    const result = await new Attempt(child, job, options, fresh, oomKillsBefore).result;
-    if (result.kind !== 'done' || child.process.exitCode !== null) await this.kill();
+    if (this.#child?.gone === true) await this.kill();
+    this.#child ??= new RunningChild(this.#options);
+    const child = this.#child;
+    const { result, reusable } = await new Attempt(child, job, options, this.#options).ending;
+    if (!reusable || this.#options.keepProcess === false || child.gone) await this.kill();
     return result;
   }
 
-  /** Ends the process at once and waits until it is gone. The next run starts a new one. */
+  /** Ends the process and everything it started, and waits until it is gone. The next run starts a new one. */
   async kill(): Promise<void> {
-    const child = this.#child?.process;
+    const child = this.#child;
     this.#child = null;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await gone;
-  }
-
-  #start(): RunningChild {
-    const { childPath, trainer, runtime } = this.#options;
-    // A group of its own: Ctrl-C in the terminal reaches the worker, which decides what happens to the trial.
-    const child = fork(childPath, [trainer, runtime], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      detached: true,
-    });
-    let tail = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      tail = (tail + text).slice(-stderrTailMax);
-    });
-    child.on('error', (error) => this.#options.log.warn({ err: error }, 'trainer process'));
-    const started = { process: child, stderr: () => tail };
-    this.#child = started;
-    return started;
+    await child?.kill();
   }
 }
 
+interface Ending {
+  readonly result: AttemptResult;
+  /** The process is sound and can take the next job. */
+  readonly reusable: boolean;
+}
+
+type Limit = 'start' | 'stall' | 'trial' | 'grace';
+
 /** One attempt in one process: the first of its endings wins. */
 class Attempt {
-  readonly result: Promise<AttemptResult>;
+  readonly ending: Promise<Ending>;
   readonly #child: RunningChild;
+  readonly #job: TrialJob;
   readonly #options: AttemptOptions;
-  readonly #timers = new Map<'start' | 'stall' | 'trial' | 'grace', NodeJS.Timeout>();
-  #settle: (result: AttemptResult) => void = () => undefined;
+  readonly #trainer: ChildTrainerOptions;
+  readonly #oomKillsBefore = cgroupOomKills();
+  readonly #timers = new Map<Limit, NodeJS.Timeout>();
+  #settle: (ending: Ending) => void = () => undefined;
+  #memoryBytes: number | null = null;
 
-  constructor(
-    child: RunningChild,
-    job: TrialJob,
-    options: AttemptOptions,
-    ...[fresh, oomKillsBefore]: [boolean, number | null]
-  ) {
+  constructor(child: RunningChild, job: TrialJob, options: AttemptOptions, trainer: ChildTrainerOptions) {
     this.#child = child;
+    this.#job = job;
     this.#options = options;
+    this.#trainer = trainer;
     const { process: running } = child;
-    const onMessage = (message: FromChild): void => this.#onMessage(message, job);
-    const onClose = (code: number | null, signal: NodeJS.Signals | null): void => {
-      const kills = cgroupOomKills();
-      const cgroupKills = kills === null || oomKillsBefore === null ? null : kills - oomKillsBefore;
-      const exit = classifyExit({ code, signal, stderr: child.stderr(), cgroupOomKills: cgroupKills });
-      this.#settle(options.signal.aborted ? { kind: 'stopped' } : { kind: 'failed', ...exit });
-    };
+    const onMessage = (message: FromChild): void => this.#onMessage(message);
+    const onClose = (code: number | null, signal: NodeJS.Signals | null): void => this.#onClose(code, signal);
     const onAbort = (): void => this.#stop();
-    this.result = new Promise<AttemptResult>((resolve) => {
+    const looking =
+      trainer.keepProcess === false
+        ? undefined
+        : setInterval(() => this.#look(child.ownMemory()), memoryLookMaxMs);
+    this.ending = new Promise<Ending>((resolve) => {
       this.#settle = resolve;
     }).finally(() => {
       for (const timer of this.#timers.values()) clearTimeout(timer);
+      clearInterval(looking);
       running.off('message', onMessage).off('close', onClose);
       options.signal.removeEventListener('abort', onAbort);
     });
     running.on('message', onMessage).on('close', onClose);
     options.signal.addEventListener('abort', onAbort, { once: true });
-    if (fresh) this.#timeout('start', trainerStartTimeoutMs, 'the trainer process did not start in time');
-    else this.#begin(job);
+    child.forgetOutput();
+    if (child.ready === null)
+      this.#timeout('start', trainerStartTimeoutMs, 'the trainer process did not start in time');
+    else this.#begin(child.ready.runtime);
   }
 
-  #begin(job: TrialJob): void {
+  #begin(runtime: string): void {
     this.#clear('start');
-    this.#send({ type: 'run', job });
+    if (this.#options.signal.aborted) {
+      this.#settle({ result: { kind: 'stopped' }, reusable: true });
+      return;
+    }
+    const hopeless = this.#trainer.preflight?.(this.#job, runtime) ?? null;
+    if (hopeless !== null) {
+      this.#fail('oom', hopeless, { reusable: true });
+      return;
+    }
+    const { runMessage } = this.#trainer;
+    this.#send(runMessage === undefined ? { type: 'run', job: this.#job } : runMessage(this.#job));
     this.#timeout('stall', this.#options.stallTimeoutMs, 'no report from the trainer');
     this.#timeout('trial', this.#options.trialTimeoutMs, 'the trial ran too long');
   }
 
-  #onMessage(message: FromChild, job: TrialJob): void {
+  #onMessage(message: FromChild): void {
     switch (message.type) {
-      case 'ready':
-        this.#begin(job);
+      case 'ready': {
+        const { runtime, reason } = message;
+        this.#child.ready = { runtime, reason };
+        this.#trainer.log.debug({ runtime, reason }, 'trainer ready');
+        this.#begin(runtime);
         break;
+      }
       case 'report':
         this.#timeout('stall', this.#options.stallTimeoutMs, `no report after step ${message.step}`);
         this.#options.onReport(message.step, message.metrics);
         break;
       case 'done':
-        this.#settle({ kind: 'done', ...message.done });
+        this.#settle({ result: { kind: 'done', ...message.done }, reusable: true });
         break;
       case 'failed':
-        this.#settle({ kind: 'failed', reason: message.reason, message: message.message });
+        this.#memoryBytes = message.peakMemoryBytes ?? this.#memoryBytes;
+        this.#fail(message.reason, message.message);
         break;
       case 'stopped':
-        this.#settle({ kind: 'stopped' });
+        this.#settle({ result: { kind: 'stopped' }, reusable: false });
+        break;
+      case 'log':
+        this.#trainer.log.debug({ study: this.#job.study, trial: this.#job.number }, message.text);
         break;
       default:
         assertNever(message);
     }
   }
 
+  /** The process ended without an answer. */
+  #onClose(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#options.signal.aborted) {
+      this.#settle({ result: { kind: 'stopped' }, reusable: false });
+      return;
+    }
+    const kills = cgroupOomKills();
+    const before = this.#oomKillsBefore;
+    const cgroupKills = kills === null || before === null ? null : kills - before;
+    const exit = classifyExit({ code, signal, output: this.#child.stderr, cgroupOomKills: cgroupKills });
+    this.#fail(exit.reason, exit.message);
+  }
+
   #stop(): void {
     this.#send({ type: 'stop' });
-    const timer = setTimeout(() => this.#settle({ kind: 'stopped' }), trainerStopGraceMs);
+    const timer = setTimeout(
+      () => this.#settle({ result: { kind: 'stopped' }, reusable: false }),
+      trainerStopGraceMs,
+    );
     this.#timers.set('grace', timer);
+  }
+
+  #fail(reason: FailureReason, message: string, { reusable = false } = {}): void {
+    // A process that runs programs is small itself; what counts is what it runs.
+    if (this.#trainer.keepProcess === false) this.#look(this.#child.memoryOfStarted());
+    const peakMemoryBytes = this.#memoryBytes;
+    this.#settle({ result: { kind: 'failed', reason, message, peakMemoryBytes }, reusable });
+  }
+
+  /** Remembers what was used, for the case that the process cannot say so itself in the end. */
+  #look(bytes: number | null): void {
+    if (bytes !== null) this.#memoryBytes = Math.max(this.#memoryBytes ?? 0, bytes);
   }
 
   #send(message: ToChild): void {
@@ -166,15 +281,15 @@ class Attempt {
     this.#child.process.send(message, () => undefined);
   }
 
-  #clear(name: 'start' | 'stall' | 'trial'): void {
+  #clear(name: Limit): void {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
 
-  #timeout(name: 'start' | 'stall' | 'trial', ms: number, what: string): void {
+  #timeout(name: Limit, ms: number, what: string): void {
     this.#clear(name);
     const message = `${what} (limit ${Math.round(ms / 1000)} s)`;
-    const timer = setTimeout(() => this.#settle({ kind: 'failed', reason: 'timeout', message }), ms);
+    const timer = setTimeout(() => this.#fail('timeout', message), ms);
     this.#timers.set(name, timer);
   }
 }

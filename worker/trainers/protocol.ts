@@ -14,9 +14,17 @@
  *         without `done`, `failed` or `stopped` was killed or crashed; the parent classifies that.
  */
 import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
+import type { CommandDefinition } from './command/definition.js';
 import type { TrialDone, TrialJob } from './port.js';
 
-export type ToChild = { readonly type: 'run'; readonly job: TrialJob } | { readonly type: 'stop' };
+export type ToChild =
+  | {
+      readonly type: 'run';
+      readonly job: TrialJob;
+      /** The program to run; only for the process that runs programs (command/command-child.ts). */
+      readonly command?: CommandDefinition;
+    }
+  | { readonly type: 'stop' };
 
 export type FromChild =
   | {
@@ -28,8 +36,16 @@ export type FromChild =
     }
   | { readonly type: 'report'; readonly step: number; readonly metrics: Metrics }
   | { readonly type: 'done'; readonly done: TrialDone }
-  | { readonly type: 'failed'; readonly reason: FailureReason; readonly message: string }
-  | { readonly type: 'stopped' };
+  | {
+      readonly type: 'failed';
+      readonly reason: FailureReason;
+      readonly message: string;
+      /** As in `TrialDone`: what the failed attempt had used. */
+      readonly peakMemoryBytes: number | null;
+    }
+  | { readonly type: 'stopped' }
+  /** A line for the worker's log. */
+  | { readonly type: 'log'; readonly text: string };
 
 /** Names of the trainers that a child process can run, its first argument. */
 export const childTrainers = ['hermite', 'instant'] as const;

@@ -63,7 +63,10 @@ const remedies: Readonly<Record<keyof MemoryEstimate, string>> = {
 
 function largestPart(estimate: MemoryEstimate): keyof MemoryEstimate {
   const { base, data, lstm, block, dense, tensors } = estimate;
-  const parts = Object.entries({ base, data, lstm, block, dense, tensors }) as [keyof MemoryEstimate, number][];
+  const parts = Object.entries({ base, data, lstm, block, dense, tensors }) as [
+    keyof MemoryEstimate,
+    number,
+  ][];
   return parts.reduce((best, part) => (part[1] > best[1] ? part : best))[0];
 }
 
@@ -80,7 +83,7 @@ export function hermitePreflight(job: TrialJob, runtime: string, memory: TrialMe
   const available = onGpu ? memory.gpuMemoryBytes : memory.hostMemoryBytes;
   // On a GPU the candles and the process itself stay in the machine's memory.
   const needed = totalMemory(estimate) - (onGpu ? estimate.base + estimate.data : 0);
-  if (available === null || needed <= available) return null;
+  if (needed <= available) return null;
   const part = largestPart(onGpu ? { ...estimate, base: 0, data: 0 } : estimate);
   const where = onGpu ? 'on this GPU' : 'here';
   return (

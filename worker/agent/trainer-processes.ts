@@ -1,0 +1,55 @@
+/** Which trainers a worker offers, and the process that runs each. */
+import path from 'node:path';
+import type { Log } from '../../shared/platform/log.js';
+import type { Device } from '../gpu/device.js';
+import { ChildTrainer } from '../trainers/child-trainer.js';
+import type { CommandTrainers } from '../trainers/command/definition.js';
+import { hermitePreflight } from '../trainers/hermite/preflight.js';
+import { childTrainers } from '../trainers/protocol.js';
+
+export interface TrainerProcessOptions {
+  /** Path of the compiled process of the built-in trainers. */
+  readonly childPath: string;
+  /** Training runtime: `auto` or a name. */
+  readonly runtime: string;
+  /** Programs that this worker allows. */
+  readonly commands: CommandTrainers;
+  /** The trainers' environment; this process's own when it is not given. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly device: Device;
+  /** Memory of the machine that one trial may use, bytes. */
+  readonly hostMemoryBytes: number;
+  readonly log: Log;
+}
+
+/** Names of all trainers that the worker can run, as it announces them. */
+export const offeredTrainers = (commands: CommandTrainers): readonly string[] => [
+  ...childTrainers,
+  ...commands.keys(),
+];
+
+/** The compiled process that runs programs, beside the one of the built-in trainers. */
+const commandChildPath = (childPath: string): string =>
+  path.join(path.dirname(childPath), 'command', 'command-child.js');
+
+/** A process for trials of one trainer in one slot; it starts with the first trial. */
+export function createTrainerProcess(trainer: string, options: TrainerProcessOptions): ChildTrainer {
+  const { childPath, runtime, commands, device, hostMemoryBytes, log } = options;
+  const common = { log, ...(options.environment === undefined ? {} : { environment: options.environment }) };
+  const command = commands.get(trainer);
+  if (command !== undefined)
+    return new ChildTrainer({
+      ...common,
+      childPath: commandChildPath(childPath),
+      args: [trainer],
+      keepProcess: false,
+      runMessage: (job) => ({ type: 'run', job, command }),
+    });
+  const memory = { hostMemoryBytes, gpuMemoryBytes: device.uuid === null ? null : device.memoryBytes };
+  return new ChildTrainer({
+    ...common,
+    childPath,
+    args: [trainer, runtime],
+    ...(trainer === 'hermite' ? { preflight: (job, chosen) => hermitePreflight(job, chosen, memory) } : {}),
+  });
+}
