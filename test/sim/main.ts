@@ -1,0 +1,140 @@
+/**
+ * `npm run sim -- --seed=N [--seeds=M] [--trace] [--mutant=NAME] [--jobs=N]`: runs M simulations from seed N on. Prints
+ * seed, broken invariant and the end of the trace of the first failure, and how to replay it. Exit code 1 on failure.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { mutantNames, type MutantName } from './mutants.js';
+import { simulate, type Simulated } from './simulate.js';
+
+interface Job {
+  readonly seeds: readonly number[];
+  readonly mutant: MutantName | undefined;
+}
+
+interface Arguments {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly jobs: number;
+  readonly trace: boolean;
+  readonly mutant: MutantName | undefined;
+}
+
+const usage =
+  'usage: npm run sim -- [--seed=N] [--seeds=M] [--jobs=N] [--trace] [--mutant=NAME]\n' +
+  `mutants: ${mutantNames.join(', ')}\n`;
+
+function wholeNumber(text: string, name: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value >= 2 ** 32)
+    throw new Error(`--${name}=${text}: give a whole number from ${least}`);
+  return value;
+}
+
+function parse(args: readonly string[]): Arguments {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string', default: '1' },
+      seeds: { type: 'string', default: '1' },
+      jobs: { type: 'string', default: String(availableParallelism()) },
+      trace: { type: 'boolean', default: false },
+      mutant: { type: 'string' },
+    },
+  });
+  const mutant = mutantNames.find((name) => name === values.mutant);
+  if (values.mutant !== undefined && mutant === undefined)
+    throw new Error(`--mutant=${values.mutant}: there is no such mutant`);
+  return {
+    seed: wholeNumber(values.seed, 'seed', 0),
+    seeds: wholeNumber(values.seeds, 'seeds', 1),
+    jobs: wholeNumber(values.jobs, 'jobs', 1),
+    trace: values.trace,
+    mutant,
+  };
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function printFailure({ seed, violation, tail }: Simulated, mutant: MutantName | undefined): void {
+  for (const line of tail) print(line);
+  print(`\nseed ${seed}: ${violation ?? ''}`);
+  const option = mutant === undefined ? '' : ` --mutant=${mutant}`;
+  print(`replay: npm run sim -- --seed=${seed}${option} --trace`);
+}
+
+/** Runs the job in threads, told of each result as it comes; stops at the first failure. */
+async function inThreads(
+  { seed, seeds, jobs, mutant }: Arguments,
+  onResult: (result: Simulated) => void,
+): Promise<void> {
+  const all = Array.from({ length: seeds }, (_, index) => seed + index);
+  const threads = Array.from({ length: Math.min(jobs, seeds) }, (_, thread) => {
+    const job: Job = { seeds: all.filter((_each, index) => index % jobs === thread), mutant };
+    return new Worker(new URL(import.meta.url), { workerData: job });
+  });
+  try {
+    await Promise.all(
+      threads.map(
+        (thread) =>
+          new Promise<void>((resolve, reject) => {
+            thread.on('message', (result: Simulated) => {
+              onResult(result);
+              if (result.violation !== null) reject(new Error('failed'));
+            });
+            thread.on('error', reject);
+            thread.on('exit', () => resolve());
+          }),
+      ),
+    );
+  } finally {
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+}
+
+async function main(): Promise<number> {
+  const options = parse(process.argv.slice(2));
+  const startedMs = performance.now();
+  const sum = { runs: 0, virtualMs: 0, steps: 0, finished: 0, assignments: 0, results: 0, late: 0 };
+  let failed: Simulated | null = null;
+  const count = (result: Simulated): void => {
+    sum.runs += 1;
+    sum.virtualMs += result.virtualMs;
+    sum.steps += result.steps;
+    sum.finished += result.finished;
+    sum.assignments += result.counts.assignments;
+    sum.results += result.counts.results;
+    sum.late += result.counts.late;
+    if (result.violation !== null && failed === null) failed = result;
+  };
+  if (options.trace || options.seeds === 1) {
+    const { seed, mutant } = options;
+    count(await simulate({ seed, mutant, ...(options.trace ? { print } : {}) }));
+  } else
+    await inThreads(options, count).catch((error: unknown) => {
+      if (failed === null) throw error;
+    });
+  if (failed !== null) printFailure(failed, options.mutant);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  print(
+    `${sum.runs} of ${options.seeds} seeds in ${seconds.toFixed(1)} s: ${failed === null ? 'all invariants held' : 'FAILED'}; ` +
+      `${(sum.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${sum.steps} events, ${sum.finished} trials finished, ` +
+      `${sum.assignments} leases, ${sum.results} results acknowledged, ${sum.late} late`,
+  );
+  return failed === null ? 0 : 1;
+}
+
+if (isMainThread) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    process.stderr.write(
+      `sim: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${usage}`,
+    );
+    process.exitCode = 2;
+  }
+} else {
+  const { seeds, mutant } = workerData as Job;
+  for (const seed of seeds) parentPort?.postMessage(await simulate({ seed, mutant }));
+}

@@ -1,0 +1,51 @@
+import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
+import type { AttemptRunner } from '../../worker/agent/slot.js';
+import type { AttemptResult } from '../../worker/trainers/child-trainer.js';
+import { instantMetrics } from '../../worker/trainers/instant.js';
+import type { SimProcess } from './sim-process.js';
+import type { World } from './world.js';
+
+const failures = ['diverged', 'infeasible', 'error', 'timeout', 'error'] as const satisfies FailureReason[];
+
+/** Memory that a trial takes, bytes: most fit everywhere, some nowhere. The same for every attempt. */
+function memoryOf(seed: number): number {
+  const share = (seed % 1_000) / 1_000;
+  return share < 0.8 ? 4e9 : share < 0.9 ? 12e9 : share < 0.97 ? 20e9 : 40e9;
+}
+
+/** Takes its time, reports now and then, and ends in one of the ways a trial can end. */
+export function pretendTrainer(
+  { draw, settings }: World,
+  { clock }: SimProcess,
+  gpuMemoryBytes: number | null,
+): AttemptRunner {
+  const outcome = (metrics: Metrics, seed: number): AttemptResult => {
+    if (gpuMemoryBytes !== null && memoryOf(seed) > gpuMemoryBytes)
+      return { kind: 'failed', reason: 'oom', message: 'out of memory' };
+    if (!draw.chance(settings.failureShare))
+      return { kind: 'done', metrics, peakMemoryBytes: memoryOf(seed) };
+    if (draw.chance(0.2)) return { kind: 'done', metrics: { ...metrics, auc: NaN }, peakMemoryBytes: null };
+    if (draw.chance(0.1)) return { kind: 'done', metrics: { dir_acc: 0.5 }, peakMemoryBytes: null };
+    return { kind: 'failed', reason: draw.pick(failures) ?? 'error', message: 'pretended' };
+  };
+  return {
+    run: async (job, { signal, onReport }) => {
+      if (signal.aborted) return { kind: 'stopped' };
+      // Noise makes every attempt's result its own, so that a result under the wrong lease is noticed.
+      const metrics = { ...instantMetrics(job.params), noise: draw.unit() };
+      const reports = draw.whole(0, 3);
+      const stepMs = draw.skewed(1, settings.trialMaxMs) / (reports + 1);
+      for (let step = 0; step <= reports; step += 1) {
+        await clock.sleep(stepMs, signal);
+        if (signal.aborted) {
+          // A trainer takes a moment to stop, and may have finished by then.
+          await clock.sleep(draw.whole(0, 3_000));
+          return draw.chance(0.2) ? outcome(metrics, job.seed) : { kind: 'stopped' };
+        }
+        if (step < reports) onReport(step, metrics);
+      }
+      return outcome(metrics, job.seed);
+    },
+    kill: () => Promise.resolve(),
+  };
+}

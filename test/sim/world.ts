@@ -1,0 +1,40 @@
+import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { Storage } from '../../coordinator/storage/port.js';
+import type { Draw } from './draw.js';
+import type { Monitor } from './monitor.js';
+import type { Scheduler } from './scheduler.js';
+import type { SimDatabase } from './sim-database.js';
+import type { SimNetwork } from './sim-network.js';
+import type { Trace } from './trace.js';
+import type { Weather } from './weather.js';
+
+export interface SimStudy {
+  readonly definition: StudyDefinition;
+  /** The budget that people want by now. */
+  readonly trials: () => number;
+}
+
+export interface SimSettings {
+  readonly pollIntervalMs: number;
+  /** Share of attempts that bring no result though nothing is wrong with the machines. */
+  readonly failureShare: number;
+  /** Longest training of a trial, ms. */
+  readonly trialMaxMs: number;
+}
+
+/** What the parts of one simulation share. */
+export interface World {
+  readonly scheduler: Scheduler;
+  readonly draw: Draw;
+  readonly trace: Trace;
+  readonly monitor: Monitor;
+  readonly database: SimDatabase;
+  readonly network: SimNetwork;
+  readonly weather: () => Weather;
+  readonly settings: SimSettings;
+  readonly studies: readonly SimStudy[];
+  /** A fresh id with this prefix. */
+  readonly mintId: (prefix: string) => string;
+  /** The store as coordinators get it: as it is, or with a fault of our own making. */
+  readonly mutant: (storage: Storage) => Storage;
+}
