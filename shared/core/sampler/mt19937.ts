@@ -5,15 +5,19 @@
 const stateLength = 624;
 const shiftLength = 397;
 
+/** Throws a `RangeError` unless `seed` is an integer with 0 ≤ seed < 2³². */
+export function checkSeed(seed: number): void {
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return;
+  throw new RangeError(`seed is ${seed}; it must be an integer from 0 to ${2 ** 32 - 1}`);
+}
+
 export class Mt19937 {
   readonly #state = new Uint32Array(stateLength);
   #position = stateLength;
 
   /** Throws a `RangeError` unless `seed` is an integer with 0 ≤ seed < 2³². */
   constructor(seed: number) {
-    if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-      throw new RangeError(`seed is ${seed}; it must be an integer from 0 to ${2 ** 32 - 1}`);
-    }
+    checkSeed(seed);
     let word = seed;
     this.#state[0] = word;
     for (let i = 1; i < stateLength; i++) {
@@ -49,12 +53,15 @@ export class Mt19937 {
 
   #refill(): void {
     const state = this.#state;
-    for (let i = 0; i < stateLength; i++) {
-      const next = state[(i + 1) % stateLength] ?? 0;
-      const y = ((state[i] ?? 0) & 0x80000000) | (next & 0x7fffffff);
-      const far = state[(i + shiftLength) % stateLength] ?? 0;
-      state[i] = far ^ (y >>> 1) ^ ((y & 1) === 0 ? 0 : 0x9908b0df);
+    const twist = (i: number, next: number, far: number): void => {
+      const y = ((state[i] ?? 0) & 0x80000000) | ((state[next] ?? 0) & 0x7fffffff);
+      state[i] = (state[far] ?? 0) ^ (y >>> 1) ^ (-(y & 1) & 0x9908b0df);
+    };
+    for (let i = 0; i < stateLength - shiftLength; i++) twist(i, i + 1, i + shiftLength);
+    for (let i = stateLength - shiftLength; i < stateLength - 1; i++) {
+      twist(i, i + 1, i + shiftLength - stateLength);
     }
+    twist(stateLength - 1, 0, shiftLength - 1);
     this.#position = 0;
   }
 }

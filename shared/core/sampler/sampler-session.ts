@@ -3,7 +3,7 @@ import { assertNever } from '../assert.js';
 import { isSingle } from '../space/make-parameter.js';
 import { contains, fromInternal } from '../space/parameter-values.js';
 import type { Parameter, Params, ParameterValue, Space } from '../space/parameter.js';
-import { Mt19937 } from './mt19937.js';
+import { checkSeed, Mt19937 } from './mt19937.js';
 import { sampleRandom } from './random.js';
 import type { SamplerSettings } from './sampler.js';
 import { checkCompatible, internalValue, valueOf } from './trial-parameters.js';
@@ -77,8 +77,8 @@ export class SamplerSession {
 
   /** `seed` starts both streams; throws a `RangeError` unless 0 ≤ seed < 2³². */
   constructor(seed: number) {
+    checkSeed(seed);
     this.#seed = seed;
-    this.#random = new Mt19937(seed);
   }
 
   /**

@@ -3,7 +3,7 @@
  * costs a fraction of what refitting everything would. It gives exactly what `suggestPlainly` gives for the same history.
  */
 import { assertNever } from '../assert.js';
-import type { Params, Space } from '../space/parameter.js';
+import type { Parameter, Params, Space } from '../space/parameter.js';
 import { trialSeed } from './mt19937.js';
 import { GoodTrialsIndex } from './projection/good-trials.js';
 import { JointSpaceIndex } from './projection/joint-space-index.js';
@@ -84,7 +84,9 @@ export class StudySampler {
   }
 
   #models(running: readonly RunningTrial[]): JointModels {
-    for (const trial of running) trialParameters(trial, this.#study.space);
+    for (const trial of running) {
+      if (trial.space !== undefined) trialParameters(trial, this.#study.space);
+    }
     return this.#projection?.models(running) ?? { jointSpaces: () => [], suggest: () => new Map() };
   }
 }
@@ -95,14 +97,16 @@ class TpeProjection {
   readonly #table: TrialTable;
   readonly #good: GoodTrialsIndex;
   readonly #joint: JointSpaceIndex;
-  readonly #models = new Map<string, SpaceModel>();
+  /** By the space itself; the same spaces come back until a trial changes them. */
+  readonly #models = new Map<Space | Parameter, SpaceModel>();
+  #spaces: readonly Space[] = [];
   #sums: ProductSums | null = null;
 
   constructor({ space, directions }: StudyToSample, settings: TpeSettings) {
     this.#settings = settings;
     this.#table = new TrialTable(space);
     this.#good = new GoodTrialsIndex(directions, settings.rules);
-    this.#joint = new JointSpaceIndex(settings.group);
+    this.#joint = new JointSpaceIndex(space, settings.group);
   }
 
   fold(trial: FinishedTrial): void {
@@ -116,7 +120,7 @@ class TpeProjection {
     const { multivariate, group, constantLiar, eiCandidates } = this.#settings;
     const liars = constantLiar ? running : [];
     return {
-      jointSpaces: () => (multivariate || group ? this.#joint.current() : []),
+      jointSpaces: () => (multivariate || group ? this.#jointSpaces() : []),
       suggest: (space, rng) => {
         checkCandidates(eiCandidates);
         return this.#model(space).suggest(this.#good.current(), liars, eiCandidates, rng);
@@ -124,8 +128,19 @@ class TpeProjection {
     };
   }
 
+  /** The joint spaces of the moment; models of spaces that are no more are let go. */
+  #jointSpaces(): readonly Space[] {
+    const spaces = this.#joint.current();
+    if (spaces === this.#spaces) return spaces;
+    const kept = new Set<unknown>([...this.#table.space, ...spaces, ...spaces.flat()]);
+    for (const key of this.#models.keys()) if (!kept.has(key)) this.#models.delete(key);
+    this.#spaces = spaces;
+    return spaces;
+  }
+
   #model(space: Space): SpaceModel {
-    const key = JSON.stringify(space);
+    // The joint spaces are kept as they are; a space of one parameter is made anew for every suggestion.
+    const key = space.length === 1 ? (space[0] ?? space) : space;
     const known = this.#models.get(key);
     if (known !== undefined) return known;
     const { rules, multivariate, group } = this.#settings;

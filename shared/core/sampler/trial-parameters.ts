@@ -7,7 +7,10 @@ import { SamplerError } from './sampler-error.js';
 
 /** The value under a name, undefined when there is none. */
 export function valueOf(params: Params, name: string): ParameterValue | undefined {
-  return Object.hasOwn(params, name) ? params[name] : undefined;
+  const value = params[name];
+  // What every object inherits is a function or an object; a plain value can only be its own.
+  if (typeof value !== 'function' && typeof value !== 'object') return value;
+  return Object.hasOwn(params, name) ? value : undefined;
 }
 
 /**

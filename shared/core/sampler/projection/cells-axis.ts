@@ -53,10 +53,14 @@ export class CellsAxis implements TableAxis {
   /** Grid point of every class, −1 for one that lies on none. */
   readonly #gridOfClass: number[] = [];
   readonly #tables = new Map<number, StepTable>();
+  /** 1 / the prior's mass of the cell, by grid point; 0 where not yet computed. */
+  #inversePriorOfPoint: Float64Array;
+  #values: Float64Array = new Float64Array(0);
   #grid = new Int32Array(0);
-  #lower = new Float64Array(0);
-  #upper = new Float64Array(0);
   #inversePrior = new Float64Array(0);
+  /** Cell bounds of the candidates on the modelling scale; empty until a class needs them. */
+  #lower: Float64Array = new Float64Array(0);
+  #upper: Float64Array = new Float64Array(0);
   #byMean: number[] = [];
 
   constructor(dimension: number, parameter: NumericParameter, step: number) {
@@ -68,6 +72,7 @@ export class CellsAxis implements TableAxis {
     // Far from zero the doubles of a fine grid are not evenly spaced.
     const exactness = (Math.max(Math.abs(low), Math.abs(high)) / step) * Number.EPSILON;
     this.#gridPoints = log || exactness > onGridTolerance ? 0 : Math.round((high - low) / step) + 1;
+    this.#inversePriorOfPoint = new Float64Array(this.#gridPoints);
   }
 
   get classes(): number {
@@ -105,19 +110,35 @@ export class CellsAxis implements TableAxis {
 
   setCandidates(columns: readonly Float64Array[]): void {
     const values = columns[this.dimensions[0] ?? 0] ?? new Float64Array(0);
+    if (this.#grid.length !== values.length) {
+      this.#grid = new Int32Array(values.length);
+      this.#inversePrior = new Float64Array(values.length);
+    }
+    this.#values = values;
+    this.#lower = new Float64Array(0);
+    for (let j = 0; j < values.length; j++) {
+      const value = values[j] ?? 0;
+      const point = this.#gridPoint(value);
+      this.#grid[j] = point;
+      this.#inversePrior[j] = this.#inversePriorAt(value, point);
+    }
+  }
+
+  #inversePriorAt(value: number, point: number): number {
+    const known = point < 0 ? 0 : (this.#inversePriorOfPoint[point] ?? 0);
+    if (known > 0) return known;
     const { lo, hi } = this.scale;
-    const centre = (lo + hi) / 2;
-    const W = hi - lo;
-    const priorInRange = intervalMass(-0.5, 0.5);
     const half = this.#step / 2;
-    this.#grid = Int32Array.from(values, (value) => this.#gridPoint(value));
-    this.#lower = values.map((value) => toModellingScale(this.#parameter, value - half));
-    this.#upper = values.map((value) => toModellingScale(this.#parameter, value + half));
-    this.#inversePrior = values.map((_, j) => {
-      const lower = ((this.#lower[j] ?? 0) - centre) / W;
-      const upper = ((this.#upper[j] ?? 0) - centre) / W;
-      return priorInRange / intervalMass(lower, upper);
-    });
+    const share = (x: number): number => (toModellingScale(this.#parameter, x) - lo) / (hi - lo) - 0.5;
+    const inverse = intervalMass(-0.5, 0.5) / intervalMass(share(value - half), share(value + half));
+    if (point >= 0) this.#inversePriorOfPoint[point] = inverse;
+    return inverse;
+  }
+
+  #setBounds(): void {
+    const half = this.#step / 2;
+    this.#lower = this.#values.map((value) => toModellingScale(this.#parameter, value - half));
+    this.#upper = this.#values.map((value) => toModellingScale(this.#parameter, value + half));
   }
 
   fillRow(index: number, { sigma }: { kernels: number; sigma: number }, target: RowTarget): number {
@@ -137,11 +158,12 @@ export class CellsAxis implements TableAxis {
   #fillFromTable(point: number, sigma: number, { rows, offset }: RowTarget): number {
     const { masses, beyond } = this.#table(sigma);
     const grid = this.#grid;
-    const inRange = 1 - (beyond[point] ?? 0) - (beyond[this.#gridPoints - 1 - point] ?? 0);
+    const inversePrior = this.#inversePrior;
+    const perRange = 1 / (1 - (beyond[point] ?? 0) - (beyond[this.#gridPoints - 1 - point] ?? 0));
     let largest = 0;
     for (let j = 0; j < grid.length; j++) {
       const distance = Math.abs((grid[j] ?? 0) - point);
-      const ratio = ((masses[distance] ?? 0) * (this.#inversePrior[j] ?? 0)) / inRange;
+      const ratio = (masses[distance] ?? 0) * (inversePrior[j] ?? 0) * perRange;
       rows[offset + j] = ratio < ratioMin ? 0 : ratio;
       if (ratio > largest) largest = ratio;
     }
@@ -152,6 +174,7 @@ export class CellsAxis implements TableAxis {
     const mean = this.means[index] ?? 0;
     const { lo, hi } = this.scale;
     const logInRange = logMass((lo - mean) / sigma, (hi - mean) / sigma);
+    if (this.#lower.length === 0) this.#setBounds();
     let largest = 0;
     for (let j = 0; j < this.#lower.length; j++) {
       const lower = ((this.#lower[j] ?? 0) - mean) / sigma;

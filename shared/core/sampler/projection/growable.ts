@@ -1,5 +1,6 @@
 /** Typed arrays that grow by doubling, so that adding one entry costs constant time on average. */
-type Growable = Float64Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+type Growable =
+  Float64Array<ArrayBuffer> | Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 
 /** The array itself when it has `length` entries, otherwise a copy with at least that many; new entries are 0. */
 export function grown<A extends Growable>(array: A, length: number): A;
@@ -7,6 +8,7 @@ export function grown(array: Growable, length: number): Growable {
   if (length <= array.length) return array;
   const capacity = Math.max(length, 2 * array.length, 16);
   if (array instanceof Float64Array) return copied(array, new Float64Array(capacity));
+  if (array instanceof Float32Array) return copied(array, new Float32Array(capacity));
   if (array instanceof Uint32Array) return copied(array, new Uint32Array(capacity));
   return copied(array, new Uint8Array(capacity));
 }

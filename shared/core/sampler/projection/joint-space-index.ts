@@ -12,17 +12,22 @@ interface TrialKind {
 
 export class JointSpaceIndex {
   readonly #isGrouped: boolean;
+  /** Short names of the study's own parameters, which nearly every trial has. */
+  readonly #shortNames: ReadonlyMap<Parameter, string>;
   readonly #kinds = new Map<string, TrialKind>();
   #isStale = false;
   #current: readonly Space[] = [];
 
-  constructor(group: boolean) {
+  constructor(space: Space, group: boolean) {
+    this.#shortNames = new Map(space.map((parameter, i) => [parameter, String(i)]));
     this.#isGrouped = group;
   }
 
   /** Takes in a finished trial's parameters, with the distributions that it was asked with. */
   add(number: number, parameters: readonly Parameter[]): void {
-    const signature = JSON.stringify(parameters);
+    const signature = parameters
+      .map((parameter) => this.#shortNames.get(parameter) ?? JSON.stringify(parameter))
+      .join();
     const kind = this.#kinds.get(signature);
     if (kind !== undefined && kind.first < number) return;
     if (kind === undefined) this.#kinds.set(signature, { first: number, parameters });

@@ -22,8 +22,6 @@ export interface ScreenedMixture {
 const droppedShare = 2e-5;
 /** Products beyond this bound might overflow single precision. */
 const productMax = 1e36;
-/** The row of ones, for the prior. */
-const priorRow = 0;
 
 /** A kernel whose bandwidth is not its axis's common one: it needs a row of its own. */
 interface OddKernel {
@@ -33,12 +31,24 @@ interface OddKernel {
   readonly sigma: number;
 }
 
+/** The kernels as the inner loop takes them: bad ones stand where their slots are, good ones one after the other. */
+interface Kernels {
+  readonly count: number;
+  readonly rows: Uint32Array;
+  readonly centres: Float32Array;
+  readonly weights: Float32Array;
+  readonly scales: Float32Array;
+}
+
 export class MixtureScreen {
   readonly #observations: Observations;
   readonly #rules: EstimatorRules;
   readonly #sums: ProductSums;
   /** Parameters in the space. */
   readonly #d: number;
+  /** Scratch space for the bad kernels, kept because it is large. */
+  #weights = new Float32Array(0);
+  #scales = new Float32Array(0);
 
   constructor(observations: Observations, rules: EstimatorRules, d: number, sums: ProductSums) {
     this.#observations = observations;
@@ -52,57 +62,55 @@ export class MixtureScreen {
    * them. The axes must have been told the candidates.
    */
   totals(mixture: ScreenedMixture, candidates: readonly Float64Array[]): Float64Array | null {
-    const { tables, coordinates } = this.#observations;
-    const n = mixture.slots.length;
+    const { tables, coordinates, rowCount } = this.#observations;
+    const sums = this.#sums;
     const count = candidates[0]?.length ?? 0;
     const odd = this.#rules.bandwidth === 'neighbour' ? this.#oddKernels(mixture) : [];
-    const { ids, used, firstRow } = this.#rowNumbers(mixture.slots);
-    const rowCount = used.length;
-    const sums = this.#sums;
     sums.begin({
       candidates: count,
       rows: rowCount + odd.length,
       tables: tables.length,
       coordinates: coordinates.length,
     });
-    sums.rows.fill(0);
-    sums.rows.fill(1, priorRow * sums.stride, (priorRow + 1) * sums.stride);
-    odd.forEach(({ position, axis }, i) => {
-      ids[position * tables.length + axis] = rowCount + i;
-    });
-    const largest = this.#fillRows({ used, firstRow, kernels: n + 1 });
-    odd.forEach(({ axis, class: index, sigma }, i) => {
-      const target = { rows: sums.rows, offset: (rowCount + i) * sums.stride };
-      const top = tables[axis]?.fillRow(index, { kernels: n + 1, sigma }, target) ?? 1;
-      largest[axis] = Math.max(largest[axis] ?? 1, top);
-    });
-    const kernels = this.#coordinateKernels(mixture);
-    if (!this.#setThresholds(largest, kernels.weights)) return null;
-    coordinates.forEach((axis, c) => {
+    for (const [c, axis] of coordinates.entries()) {
       const column = candidates[axis.dimension];
       for (let j = 0; j < count; j++) sums.points[c * sums.stride + j] = axis.share(column?.[j] ?? 0);
-    });
-    return this.#run(n + 1, count, { ids, ...kernels });
+    }
+    const kernels = this.#kernels(mixture);
+    const largest = this.#fillRows(mixture);
+    const replaced = this.#placeOdd(odd, kernels, { largest, mixture });
+    const totals = this.#setThresholds(mixture, largest, kernels) ? this.#run(kernels, count) : null;
+    for (const { at, row } of replaced) kernels.rows[at] = row;
+    if (totals !== null) this.#addPrior(totals, mixture.weights[mixture.slots.length] ?? 0);
+    return totals;
   }
 
   /** Adds all kernels up, chunk by chunk. */
-  #run(
-    kernels: number,
-    count: number,
-    all: { ids: Uint32Array; weights: Float32Array; centres: Float32Array; scales: Float32Array },
-  ): Float64Array {
+  #run(kernels: Kernels, count: number): Float64Array {
     const sums = this.#sums;
     const { tables, coordinates } = this.#observations;
     const totals = new Float64Array(count);
-    for (let start = 0; start < kernels; start += chunkLength) {
-      const end = Math.min(start + chunkLength, kernels);
-      sums.weights.set(all.weights.subarray(start, end));
-      sums.ids.set(all.ids.subarray(start * tables.length, end * tables.length));
-      sums.centres.set(all.centres.subarray(start * coordinates.length, end * coordinates.length));
-      sums.scales.set(all.scales.subarray(start * coordinates.length, end * coordinates.length));
+    for (let start = 0; start < kernels.count; start += chunkLength) {
+      const end = Math.min(start + chunkLength, kernels.count);
+      sums.weights.set(kernels.weights.subarray(start, end));
+      sums.ids.set(kernels.rows.subarray(start * tables.length, end * tables.length));
+      sums.centres.set(kernels.centres.subarray(start * coordinates.length, end * coordinates.length));
+      sums.scales.set(kernels.scales.subarray(start * coordinates.length, end * coordinates.length));
       sums.addChunk(end - start, totals);
     }
     return totals;
+  }
+
+  /** The prior's own part: 1 on the table axes, a normal around the middle on the others. */
+  #addPrior(totals: Float64Array, weight: number): void {
+    const { points, stride } = this.#sums;
+    for (let j = 0; j < totals.length; j++) {
+      let squares = 0;
+      for (const [c, axis] of this.#observations.coordinates.entries()) {
+        squares += ((points[c * stride + j] ?? 0) - 0.5) ** 2 / (1 + axis.cellVariance);
+      }
+      totals[j] = (totals[j] ?? 0) + weight * Math.exp(-0.5 * squares);
+    }
   }
 
   /** Bandwidth that kernels of a numeric parameter share, in units of the range. */
@@ -112,125 +120,162 @@ export class MixtureScreen {
     return clip(scottBandwidth(n, this.#d, 1), smallest, 1);
   }
 
-  /** Row numbers of all kernels, the prior last, and which rows are used; row 0 is the prior's. */
-  #rowNumbers(slots: Uint32Array): { ids: Uint32Array; used: Uint8Array; firstRow: number[] } {
-    const { tables, classes } = this.#observations;
-    const width = tables.length;
-    const ids = new Uint32Array((slots.length + 1) * width);
-    const firstRow: number[] = [];
-    let rows = priorRow + 1;
-    for (const axis of tables) {
-      firstRow.push(rows);
-      rows += axis.classes;
-    }
-    const used = new Uint8Array(rows);
-    for (let t = 0; t < width; t++) {
-      const first = firstRow[t] ?? 0;
-      const classOfSlot = classes[t] ?? new Uint32Array(0);
-      for (let k = 0; k < slots.length; k++) {
-        const row = first + (classOfSlot[slots[k] ?? 0] ?? 0);
-        ids[k * width + t] = row;
-        used[row] = 1;
-      }
-    }
-    return { ids, used, firstRow };
-  }
-
-  /** Fills the rows that are used; returns the largest entry per axis, at least the prior's 1. */
-  #fillRows(rows: { used: Uint8Array; firstRow: readonly number[]; kernels: number }): number[] {
-    const sums = this.#sums;
-    const common = this.#commonSigma(rows.kernels - 1);
-    return this.#observations.tables.map((axis, t) => {
+  /** Fills the rows that the mixture needs; returns the largest entry per axis, at least the prior's 1. */
+  #fillRows({ slots, good }: ScreenedMixture): number[] {
+    const { rows, stride } = this.#sums;
+    const { tables, firstRow } = this.#observations;
+    const common = this.#commonSigma(slots.length);
+    return tables.map((axis, t) => {
       const W = axis instanceof CellsAxis ? axis.scale.hi - axis.scale.lo : 1;
-      const mixture = { kernels: rows.kernels, sigma: common * W };
-      const first = rows.firstRow[t] ?? 0;
+      const mixture = { kernels: slots.length + 1, sigma: common * W };
+      const first = firstRow[t] ?? 0;
+      // The few good kernels need few rows; the bad ones nearly all.
+      const needed = good ? this.#classesOf(slots, t) : null;
       let largest = 1;
       for (let index = 0; index < axis.classes; index++) {
-        if (rows.used[first + index] === 0) continue;
-        const target = { rows: sums.rows, offset: (first + index) * sums.stride };
-        largest = Math.max(largest, axis.fillRow(index, mixture, target));
+        if (needed !== null && !needed.has(index)) continue;
+        largest = Math.max(largest, axis.fillRow(index, mixture, { rows, offset: (first + index) * stride }));
       }
       return largest;
     });
   }
 
+  #classesOf(slots: Uint32Array, t: number): Set<number> {
+    const { rows, tables, firstRow } = this.#observations;
+    const needed = new Set<number>();
+    for (const slot of slots) needed.add((rows[slot * tables.length + t] ?? 0) - (firstRow[t] ?? 0));
+    return needed;
+  }
+
+  /** Gives odd kernels rows of their own, after all others; returns what to put back afterwards. */
+  #placeOdd(
+    odd: readonly OddKernel[],
+    kernels: Kernels,
+    { largest, mixture }: { largest: number[]; mixture: ScreenedMixture },
+  ): { at: number; row: number }[] {
+    const { tables, rowCount } = this.#observations;
+    const { rows, stride } = this.#sums;
+    return odd.map(({ position, axis, class: index, sigma }, i) => {
+      const target = { rows, offset: (rowCount + i) * stride };
+      const top = tables[axis]?.fillRow(index, { kernels: mixture.slots.length + 1, sigma }, target) ?? 1;
+      largest[axis] = Math.max(largest[axis] ?? 1, top);
+      const kernel = mixture.good ? position : (mixture.slots[position] ?? 0);
+      const at = kernel * tables.length + axis;
+      const row = kernels.rows[at] ?? 0;
+      kernels.rows[at] = rowCount + i;
+      return { at, row };
+    });
+  }
+
   /**
    * After each stage a kernel may be dropped when even the largest factors still to come could not make all dropped
-   * kernels together matter. False when a product might overflow.
+   * kernels together matter beside the prior, whose own part is at least 0.88 of its weight per coordinate. False when a
+   * product might overflow.
    */
-  #setThresholds(largest: readonly number[], weights: Float32Array): boolean {
+  #setThresholds(mixture: ScreenedMixture, largest: readonly number[], { weights, count }: Kernels): boolean {
     const { thresholds } = this.#sums;
-    const prior = weights[weights.length - 1] ?? 0;
+    const prior =
+      (mixture.weights[mixture.slots.length] ?? 0) * 0.88 ** this.#observations.coordinates.length;
     let heaviest = 0;
-    for (const weight of weights) if (weight > heaviest) heaviest = weight;
+    for (let k = 0; k < count; k++) heaviest = Math.max(heaviest, weights[k] ?? 0);
     let bound = 1;
     for (let stage = thresholds.length - 1; stage >= 0; stage--) {
-      thresholds[stage] = (droppedShare * prior) / weights.length / bound;
+      thresholds[stage] = (droppedShare * prior) / (count + 1) / bound;
       for (let t = stage * stageTables; t < Math.min((stage + 1) * stageTables, largest.length); t++) {
         bound *= largest[t] ?? 1;
       }
     }
-    return bound * heaviest * weights.length < productMax;
+    return bound * heaviest * (count + 1) < productMax;
   }
 
-  /** Weight, centres and scale factors of every kernel, the prior last (§9, the x-independent parts in the weight). */
-  #coordinateKernels(mixture: ScreenedMixture): {
-    weights: Float32Array;
-    centres: Float32Array;
-    scales: Float32Array;
-  } {
-    const { coordinates } = this.#observations;
-    const { slots } = mixture;
-    const n = slots.length;
+  /** Weights, with the parts of the coordinate axes that depend on no candidate (§9), and where the rest is found. */
+  #kernels(mixture: ScreenedMixture): Kernels {
+    const { rows, centres, tables, coordinates, total } = this.#observations;
+    const { slots, good } = mixture;
     const width = coordinates.length;
-    const weights = Float64Array.from(mixture.weights);
-    const centres = new Float32Array((n + 1) * width);
-    const scales = new Float32Array((n + 1) * width);
-    coordinates.forEach((axis, c) => {
-      const sigmas = this.#shareSigmas(axis, mixture);
-      const priorDensity = kernelHeight(0.5, 1, axis.cellVariance);
-      for (let k = 0; k <= n; k++) {
-        const isPrior = k === n;
-        const u = isPrior ? 0.5 : (axis.shares[slots[k] ?? 0] ?? 0);
-        const sigma = isPrior ? 1 : (sigmas[k] ?? 1);
-        centres[k * width + c] = u;
-        // 2^−(d·s)² = exp(−d²/2σ²).
-        scales[k * width + c] = Math.sqrt(0.5 * Math.LOG2E) / Math.sqrt(sigma * sigma + axis.cellVariance);
-        weights[k] = (weights[k] ?? 0) * (kernelHeight(u, sigma, axis.cellVariance) / priorDensity);
-      }
-    });
-    return { weights: Float32Array.from(weights), centres, scales };
+    const count = good ? slots.length : total;
+    if (this.#weights.length < total) {
+      this.#weights = new Float32Array(2 * total);
+      this.#scales = new Float32Array(2 * total * width);
+    }
+    const weights = this.#weights.fill(0, 0, count);
+    const scales = this.#scales;
+    for (let k = 0; k < slots.length; k++) {
+      weights[good ? k : (slots[k] ?? 0)] = mixture.weights[k] ?? 0;
+    }
+    for (const [c, axis] of coordinates.entries()) this.#setCoordinate(axis, c, { mixture, weights, scales });
+    if (!good) return { count, rows, centres, weights, scales };
+    const gathered = (
+      from: Uint32Array | Float32Array,
+      per: number,
+      to: Uint32Array | Float32Array,
+    ): void => {
+      slots.forEach((slot, k) => to.set(from.subarray(slot * per, (slot + 1) * per), k * per));
+    };
+    const goodRows = new Uint32Array(count * tables.length);
+    const goodCentres = new Float32Array(count * width);
+    gathered(rows, tables.length, goodRows);
+    gathered(centres, width, goodCentres);
+    return { count, rows: goodRows, centres: goodCentres, weights, scales };
   }
 
-  /** Bandwidth of every observation's kernel on a coordinate axis, in shares of the range, by position. */
-  #shareSigmas(axis: CoordinateAxis, mixture: ScreenedMixture): Float64Array {
-    const n = mixture.slots.length;
-    const common = this.#commonSigma(n);
-    const sigmas = new Float64Array(n).fill(common);
-    if (this.#rules.bandwidth === 'scott') return sigmas;
-    const observations = this.#observations;
-    const sorted = observations.sortedSlots(axis, mixture.isGood, mixture.good);
-    const bySlot = new Float64Array(observations.numbers.length);
-    for (let i = 0; i < n; i++) {
-      const at = axis.shares[sorted[i] ?? 0] ?? 0;
-      const below = i > 0 ? at - (axis.shares[sorted[i - 1] ?? 0] ?? 0) : n === 1 ? at : 0;
-      const above = i < n - 1 ? (axis.shares[sorted[i + 1] ?? 0] ?? 0) - at : n === 1 ? 1 - at : 0;
-      bySlot[sorted[i] ?? 0] = clip(Math.max(below, above), common, 1);
+  /** Multiplies the weights by the kernels' heights on one coordinate axis and sets their scale factors. */
+  #setCoordinate(
+    axis: CoordinateAxis,
+    c: number,
+    to: { mixture: ScreenedMixture; weights: Float32Array; scales: Float32Array },
+  ): void {
+    const { mixture, weights, scales } = to;
+    const { slots, good } = mixture;
+    const { shares, cellVariance } = axis;
+    const width = this.#observations.coordinates.length;
+    const common = this.#commonSigma(slots.length);
+    const sigmas = this.#rules.bandwidth === 'neighbour' ? this.#shareSigmas(axis, mixture, common) : null;
+    const priorHeight = kernelHeight(0.5, 1, cellVariance);
+    // 2^−(d·s)² = exp(−d²/2σ²).
+    const unit = Math.sqrt(0.5 * Math.LOG2E);
+    const commonScale = unit / Math.sqrt(common * common + cellVariance);
+    const commonHeight = 1 / Math.sqrt(common * common + cellVariance) / priorHeight;
+    for (let k = 0; k < slots.length; k++) {
+      const slot = slots[k] ?? 0;
+      const index = good ? k : slot;
+      const sigma = sigmas === null ? common : (sigmas[slot] ?? 1);
+      const u = shares[slot] ?? 0;
+      const isCommon = sigma === common;
+      const height = isCommon
+        ? commonHeight / massInRange(u, common)
+        : kernelHeight(u, sigma, cellVariance) / priorHeight;
+      weights[index] = (weights[index] ?? 0) * height;
+      scales[index * width + c] = isCommon ? commonScale : unit / Math.sqrt(sigma * sigma + cellVariance);
     }
-    for (let k = 0; k < n; k++) sigmas[k] = bySlot[mixture.slots[k] ?? 0] ?? 1;
-    return sigmas;
+  }
+
+  /** Bandwidth of every observation's kernel on a coordinate axis, in shares of the range, by slot. */
+  #shareSigmas(axis: CoordinateAxis, mixture: ScreenedMixture, smallest: number): Float64Array {
+    const observations = this.#observations;
+    const { shares } = axis;
+    const sorted = observations.sortedSlots(axis, mixture.isGood, mixture.good);
+    const n = sorted.length;
+    const bySlot = new Float64Array(observations.total);
+    for (let i = 0; i < n; i++) {
+      const at = shares[sorted[i] ?? 0] ?? 0;
+      const below = i > 0 ? at - (shares[sorted[i - 1] ?? 0] ?? 0) : n === 1 ? at : 0;
+      const above = i < n - 1 ? (shares[sorted[i + 1] ?? 0] ?? 0) - at : n === 1 ? 1 - at : 0;
+      bySlot[sorted[i] ?? 0] = clip(Math.max(below, above), smallest, 1);
+    }
+    return bySlot;
   }
 
   /** Kernels on table axes whose neighbours are further away than the smallest bandwidth. */
   #oddKernels(mixture: ScreenedMixture): OddKernel[] {
     const smallest = this.#commonSigma(mixture.slots.length);
-    return this.#observations.tables.flatMap((axis, t) =>
-      axis instanceof CellsAxis
-        ? oddKernels(axis, this.#observations.classes[t] ?? new Uint32Array(0), mixture.slots, smallest).map(
-            (kernel) => ({ ...kernel, axis: t }),
-          )
-        : [],
-    );
+    const { rows, tables, firstRow } = this.#observations;
+    return tables.flatMap((axis, t) => {
+      if (!(axis instanceof CellsAxis)) return [];
+      const classOf = (slot: number): number => (rows[slot * tables.length + t] ?? 0) - (firstRow[t] ?? 0);
+      const odd = oddKernels(axis, classOf, mixture.slots, smallest);
+      return odd.map((kernel) => ({ ...kernel, axis: t }));
+    });
   }
 }
 
@@ -245,14 +290,14 @@ function kernelHeight(u: number, sigma: number, cellVariance: number): number {
  */
 function oddKernels(
   axis: CellsAxis,
-  classOfSlot: Uint32Array,
+  classOf: (slot: number) => number,
   slots: Uint32Array,
   smallest: number,
 ): { position: number; class: number; sigma: number }[] {
   const first = new Int32Array(axis.classes).fill(-1);
   const last = new Int32Array(axis.classes).fill(-1);
   for (let k = 0; k < slots.length; k++) {
-    const index = classOfSlot[slots[k] ?? 0] ?? 0;
+    const index = classOf(slots[k] ?? 0);
     if ((first[index] ?? -1) < 0) first[index] = k;
     last[index] = k;
   }

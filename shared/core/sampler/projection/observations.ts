@@ -13,15 +13,22 @@ import { choicesAxes, type TableAxis } from './screen-axis.js';
 export class Observations {
   readonly tables: readonly TableAxis[];
   readonly coordinates: readonly CoordinateAxis[];
-  /** Class by slot, for every table axis. */
-  readonly classes: Uint32Array<ArrayBuffer>[];
+  /** Row numbers by slot, one per table axis: where the axis's rows begin, plus the class. */
+  rows = new Uint32Array(0);
+  /** Shares by slot, one per coordinate axis, as the inner loop wants them. */
+  centres = new Float32Array(0);
+  /** First row of every table axis; the one after the last. Row 0 is the prior's. */
+  readonly firstRow: number[];
+  rowCount = 0;
   /** Trial number by slot. */
   numbers = new Float64Array(0);
   /** Lasting slots. */
   count = 0;
   /** Whether every value on a coordinate axis lies in range; the screen cannot do with others. */
-  inRange = true;
+  #inRange = true;
   readonly #sorts: boolean;
+  /** Classes that every table axis has rows for. */
+  readonly #room: number[];
   /** Lasting slots in number order. */
   #order = new Uint32Array(0);
   #temporary: number[] = [];
@@ -46,14 +53,15 @@ export class Observations {
     const combined = choicesAxes(choices);
     this.tables = rules.bandwidth === 'scott' ? [...combined, ...cells] : [...cells, ...combined];
     this.coordinates = coordinates;
-    this.classes = this.tables.map(() => new Uint32Array(0));
+    this.firstRow = this.tables.map(() => 0);
+    this.#room = this.tables.map(() => 0);
     this.#sorts = rules.bandwidth === 'neighbour';
   }
 
   /** Adds a finished trial's internal values, in space order. */
   add(number: number, point: ArrayLike<number>): void {
     const slot = this.count;
-    if (!this.#set(slot, number, point)) this.inRange = false;
+    if (!this.#set(slot, number, point)) this.#inRange = false;
     const place = firstWhere(slot, (i) => (this.numbers[this.#order[i] ?? 0] ?? 0) > number);
     this.#order = inserted(this.#order, slot, place, slot);
     this.count += 1;
@@ -71,22 +79,48 @@ export class Observations {
 
   /** Whether the screen can judge all observations, running ones included. */
   get screenable(): boolean {
-    return this.inRange && this.#temporaryInRange;
+    return this.#inRange && this.#temporaryInRange;
+  }
+
+  /** Slots, running trials included. */
+  get total(): number {
+    return this.count + this.#temporary.length;
   }
 
   #set(slot: number, number: number, point: ArrayLike<number>): boolean {
     this.numbers = grown(this.numbers, slot + 1);
     this.numbers[slot] = number;
-    this.tables.forEach((axis, t) => {
-      const classes = grown(this.classes[t] ?? new Uint32Array(0), slot + 1);
-      classes[slot] = axis.classOf(point);
-      this.classes[t] = classes;
-    });
+    const { tables, coordinates } = this;
+    this.rows = grown(this.rows, (slot + 1) * tables.length);
+    for (const [t, axis] of tables.entries()) {
+      const index = axis.classOf(point);
+      if (index >= (this.#room[t] ?? 0)) this.#makeRoom(slot, t);
+      this.rows[slot * tables.length + t] = (this.firstRow[t] ?? 0) + index;
+    }
+    this.centres = grown(this.centres, (slot + 1) * coordinates.length);
     let isInRange = true;
-    for (const axis of this.coordinates) {
+    for (const [c, axis] of coordinates.entries()) {
       if (!axis.set(slot, point[axis.dimension] ?? 0)) isInRange = false;
+      this.centres[slot * coordinates.length + c] = axis.shares[slot] ?? 0;
     }
     return isInRange;
+  }
+
+  /** Doubles the rows of an axis; those of the later axes, and of this one, get new numbers in all slots so far. */
+  #makeRoom(slots: number, grownAxis: number): void {
+    const old = [...this.firstRow];
+    this.#room[grownAxis] = Math.max(2 * (this.#room[grownAxis] ?? 0), this.tables[grownAxis]?.classes ?? 0);
+    let next = 1;
+    this.firstRow.forEach((_, t) => {
+      this.firstRow[t] = next;
+      next += this.#room[t] ?? 0;
+    });
+    this.rowCount = next;
+    const width = this.tables.length;
+    for (let i = 0; i < (slots + 1) * width; i++) {
+      const t = i % width;
+      this.rows[i] = (this.rows[i] ?? 0) - (old[t] ?? 0) + (this.firstRow[t] ?? 0);
+    }
   }
 
   /** Order on a coordinate axis, ties by trial number, as bandwidths want it (tpe.md §7.3). */

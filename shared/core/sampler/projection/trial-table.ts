@@ -7,12 +7,13 @@ import { grown } from './growable.js';
 export class TrialTable {
   /** Rows: trials in the order in which they were taken in. */
   count = 0;
-  readonly #space: Space;
+  /** The study's space. */
+  readonly space: Space;
   #numbers = new Float64Array(0);
   readonly #columns = new Map<string, Float64Array<ArrayBuffer>>();
 
   constructor(space: Space) {
-    this.#space = space;
+    this.space = space;
   }
 
   number(row: number): number {
@@ -42,7 +43,7 @@ export class TrialTable {
    * nothing, for a value its parameter could not have or a parameter that cannot stand beside the study's.
    */
   add(trial: FinishedTrial): Parameter[] {
-    const parameters = trialParameters(trial, this.#space);
+    const parameters = trialParameters(trial, this.space);
     const values = parameters.map((parameter) =>
       internalValue(parameter, valueOf(trial.params, parameter.name) ?? null, `trial ${trial.number}`),
     );
