@@ -52,8 +52,8 @@ export interface KernelInstance {
   /** Places buffers of the given numbers of floats one after the other, over whatever was there. */
   place<K extends string>(floats: Readonly<Record<K, number>>): Placement<K>;
   write(pointer: number, values: Float32Array): void;
-  /** A copy of `count` floats. */
-  read(pointer: number, count: number): Float32Array;
+  /** A view of `count` floats, valid until the next call of anything here. */
+  view(pointer: number, count: number): Float32Array;
   memoryBytes(): number;
 }
 
@@ -79,7 +79,7 @@ function createInstance(module: object): KernelInstance {
       return pointers as Placement<K>;
     },
     write: (pointer, values) => new Float32Array(memory.buffer, pointer, values.length).set(values),
-    read: (pointer, count) => new Float32Array(memory.buffer, pointer, count).slice(),
+    view: (pointer, count) => new Float32Array(memory.buffer, pointer, count),
     memoryBytes: () => memory.buffer.byteLength,
   };
 }

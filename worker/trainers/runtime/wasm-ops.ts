@@ -16,7 +16,15 @@ const block = 64;
 /** Floats of the strip that a transposed product copies columns to: 8 columns of the rows of four LSTM steps. */
 const stripFloats = 8 * block * 4;
 
-const values = (tensor: Tensor): Float32Array => tensor.dataSync<'float32'>();
+/** The backend's way to look at a tensor without copying it; the view is valid until the next operation. */
+interface HeapBackend {
+  typedArrayFromHeap(tensor: Tensor): Float32Array;
+}
+
+interface Context {
+  readonly tf: TensorFlow;
+  readonly values: (tensor: Tensor) => Float32Array;
+}
 
 interface Sizes {
   readonly batch: number;
@@ -53,7 +61,7 @@ function placeLstm(kernel: KernelInstance, { batch, steps, features, units }: Si
  * The state that the way back needs stays in the kernels' memory, so a gradient can only be taken of the latest forward
  * pass, once; the counter holds callers to that.
  */
-function lstmOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['lstmLast'] {
+function lstmOp({ tf, values }: Context, kernel: KernelInstance): RuntimeOps['lstmLast'] {
   let passes = 0;
   const evaluate = (x: Tensor, weights: readonly Tensor[]): Evaluation => {
     const [batch = 0, steps = 0, features = 0] = x.shape;
@@ -66,7 +74,7 @@ function lstmOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['lstmLast'] 
     passes += 1;
     const pass = passes;
     return {
-      value: tf.tensor2d(kernel.read(p.out, batch * units), [batch, units]),
+      value: tf.tensor2d(kernel.view(p.out, batch * units), [batch, units]),
       saved: [],
       gradient: (dy) => {
         assert(
@@ -78,9 +86,9 @@ function lstmOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['lstmLast'] 
         const scratch = [p.packed, p.rows, p.gates, p.cells, p.dh, p.dc, p.strip, p.dw];
         kernel.call.lstmBackward(p.out, p.wh, ...scratch, p.dwi, p.dwh, p.dBias, ...sizes);
         return [
-          tf.tensor2d(kernel.read(p.dwi, 4 * units * features), [4 * units, features]),
-          tf.tensor2d(kernel.read(p.dwh, 4 * units * units), [4 * units, units]),
-          tf.tensor1d(kernel.read(p.dBias, 4 * units)),
+          tf.tensor2d(kernel.view(p.dwi, 4 * units * features), [4 * units, features]),
+          tf.tensor2d(kernel.view(p.dwh, 4 * units * units), [4 * units, units]),
+          tf.tensor1d(kernel.view(p.dBias, 4 * units)),
         ];
       },
     };
@@ -126,7 +134,7 @@ function placeHermite(kernel: KernelInstance, { batch, width, rows, degree }: Bl
 }
 
 /** As with the LSTM, only the latest forward pass has a gradient. */
-function hermiteOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['hermiteBlock'] {
+function hermiteOp({ tf, values }: Context, kernel: KernelInstance): RuntimeOps['hermiteBlock'] {
   let passes = 0;
   const evaluate = (inputs: readonly Tensor[], options: HermiteOptions): Evaluation => {
     const [batch = 0, width = 0] = at(inputs, 0).shape;
@@ -151,7 +159,7 @@ function hermiteOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['hermiteB
     passes += 1;
     const pass = passes;
     return {
-      value: tf.tensor2d(kernel.read(p.out, batch * (width + 1)), [batch, width + 1]),
+      value: tf.tensor2d(kernel.view(p.out, batch * (width + 1)), [batch, width + 1]),
       saved: [],
       gradient: (dy) => {
         assert(passes === pass, 'the block state of this pass is gone: only the latest pass has a gradient');
@@ -159,9 +167,9 @@ function hermiteOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['hermiteB
         const scratch = [p.e, p.phi, p.dS, p.block, p.strip, p.dvPadded, p.lanes, p.dWeights];
         call.hermiteBackward(p.out, p.v, ...kept, ...scratch, p.ds, p.dv, p.da, ...sizes);
         return [
-          tf.tensor2d(kernel.read(p.ds, batch * width), [batch, width]),
-          tf.tensor2d(kernel.read(p.dv, rows * width), [rows, width]),
-          tf.tensor1d(kernel.read(p.da, degree + 1)),
+          tf.tensor2d(kernel.view(p.ds, batch * width), [batch, width]),
+          tf.tensor2d(kernel.view(p.dv, rows * width), [rows, width]),
+          tf.tensor1d(kernel.view(p.da, degree + 1)),
         ];
       },
     };
@@ -189,7 +197,7 @@ function placeLinear(kernel: KernelInstance, batch: number, inputs: number, outp
   });
 }
 
-function linearOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['linear'] {
+function linearOp({ tf, values }: Context, kernel: KernelInstance): RuntimeOps['linear'] {
   const evaluate = (tensors: readonly Tensor[]): Evaluation => {
     const [batch = 0, inputs = 0] = at(tensors, 0).shape;
     const outputs = at(at(tensors, 1).shape, 0);
@@ -197,7 +205,7 @@ function linearOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['linear'] 
     [p.x, p.w, p.bias].forEach((pointer, i) => kernel.write(pointer, values(at(tensors, i))));
     kernel.call.linearForward(p.x, p.w, p.bias, p.y, p.packed, p.rowsX, p.rowsY, batch, inputs, outputs);
     return {
-      value: tf.tensor2d(kernel.read(p.y, batch * outputs), [batch, outputs]),
+      value: tf.tensor2d(kernel.view(p.y, batch * outputs), [batch, outputs]),
       saved: tensors.slice(0, 2),
       gradient: (dy, saved) => {
         const q = placeLinear(kernel, batch, inputs, outputs);
@@ -206,9 +214,9 @@ function linearOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['linear'] 
         const scratch = [q.packed, q.rowsX, q.rowsY, q.strip, q.dwPadded];
         kernel.call.linearBackward(q.x, q.w, q.y, q.dx, q.dw, q.dBias, ...scratch, batch, inputs, outputs);
         return [
-          tf.tensor2d(kernel.read(q.dx, batch * inputs), [batch, inputs]),
-          tf.tensor2d(kernel.read(q.dw, outputs * inputs), [outputs, inputs]),
-          tf.tensor1d(kernel.read(q.dBias, outputs)),
+          tf.tensor2d(kernel.view(q.dx, batch * inputs), [batch, inputs]),
+          tf.tensor2d(kernel.view(q.dw, outputs * inputs), [outputs, inputs]),
+          tf.tensor1d(kernel.view(q.dBias, outputs)),
         ];
       },
     };
@@ -216,7 +224,7 @@ function linearOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['linear'] 
   return (x, weight, bias) => differentiable(tf, [x, weight, bias], evaluate);
 }
 
-function geluOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['gelu'] {
+function geluOp({ tf, values }: Context, kernel: KernelInstance): RuntimeOps['gelu'] {
   const evaluate = (inputs: readonly Tensor[]): Evaluation => {
     const input = at(inputs, 0);
     const count = input.size;
@@ -225,18 +233,27 @@ function geluOp(tf: TensorFlow, kernel: KernelInstance): RuntimeOps['gelu'] {
     kernel.write(p.x, values(input));
     kernel.call.geluForward(p.x, p.y, pad4(count));
     return {
-      value: tf.tensor(kernel.read(p.y, count), input.shape),
+      value: tf.tensor(kernel.view(p.y, count), input.shape),
       saved: [input],
       gradient: (dy, saved) => {
         const q = place();
         kernel.write(q.x, values(at(saved, 0)));
         kernel.write(q.dy, values(dy));
         kernel.call.geluBackward(q.x, q.dy, q.y, pad4(count));
-        return [tf.tensor(kernel.read(q.y, count), dy.shape)];
+        return [tf.tensor(kernel.view(q.y, count), dy.shape)];
       },
     };
   };
   return (x) => differentiable(tf, [x], evaluate);
+}
+
+function heapBackend(tf: TensorFlow): HeapBackend {
+  const backend: unknown = tf.backend();
+  const known = backend as Partial<HeapBackend>;
+  if (typeof known.typedArrayFromHeap !== 'function') {
+    throw new Error('the wasm backend of TensorFlow.js no longer shows its heap');
+  }
+  return known as HeapBackend;
 }
 
 /** The kernels' instances, one per op that keeps state between forward and backward, and one for the others. */
@@ -244,14 +261,16 @@ export interface WasmOps extends RuntimeOps {
   memoryBytes(): number;
 }
 
-/** The ops on fresh instances of the kernels. */
+/** The ops on fresh instances of the kernels; the wasm backend must be the current one. */
 export function wasmOps(tf: TensorFlow, instantiate: () => KernelInstance): WasmOps {
   const [lstm, hermite, dense] = [instantiate(), instantiate(), instantiate()];
+  const backend = heapBackend(tf);
+  const context: Context = { tf, values: (tensor) => backend.typedArrayFromHeap(tensor) };
   return {
-    lstmLast: lstmOp(tf, lstm),
-    hermiteBlock: hermiteOp(tf, hermite),
-    linear: linearOp(tf, dense),
-    gelu: geluOp(tf, dense),
+    lstmLast: lstmOp(context, lstm),
+    hermiteBlock: hermiteOp(context, hermite),
+    linear: linearOp(context, dense),
+    gelu: geluOp(context, dense),
     memoryBytes: () => [lstm, hermite, dense].reduce((sum, instance) => sum + instance.memoryBytes(), 0),
   };
 }
