@@ -301,6 +301,8 @@ function describeOrder(storage: CurrentStorage): void {
       const last = await transaction.trial(trialNumber(3));
       const second = await transaction.trial(trialNumber(1));
       if (last === null || second === null) throw new Error('a trial is missing');
+      // Touched first, finished last.
+      await transaction.updateTrial({ ...second, message: 'touched' });
       await transaction.updateTrial({ ...last, ...completed(), state: 'FAIL', reason: 'error' });
       await transaction.updateTrial({ ...second, ...completed(), state: 'CANCELLED', reason: 'cancelled' });
     });
@@ -339,7 +341,20 @@ function describeOrder(storage: CurrentStorage): void {
       await transaction.updateTrial({ ...trial, ...completed([2]) });
     });
     await expect(unread).rejects.toThrow(/finished/);
+    const atOnce = storage().inStudy(study.id, async (transaction) => {
+      const trial = { ...(await transaction.insertTrial(running('c'))), ...completed() };
+      await Promise.all([transaction.updateTrial(trial), transaction.trial(trial.number)]);
+      await transaction.updateTrial(trial);
+    });
+    await expect(atOnce).rejects.toThrow(/finished/);
     expect(await storage().listTrials(study.id, { fromNumber: 0, limit: 9 })).toEqual([finished]);
+    const waits = await leased(storage(), study.id, 'd');
+    const readBeside = storage().inStudy(study.id, async (transaction) => {
+      const trial = { ...waits, ...completed() };
+      await Promise.all([transaction.updateTrial(trial), transaction.trial(trial.number)]);
+      await transaction.updateTrial(trial);
+    });
+    await expect(readBeside).rejects.toThrow(/finished/);
   });
 
   it('refuses trials that contradict their state', async () => {

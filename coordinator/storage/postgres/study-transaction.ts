@@ -118,8 +118,7 @@ export class PostgresTransaction implements StudyTransaction {
     return this.#run(async () => {
       const memory = gpuMemoryBytes === null ? null : canonicalWhole(gpuMemoryBytes);
       const trial = await this.#readTrial(nextWaiting, [memory]);
-      if (trial !== null) this.#trials.set(trial.number, trial);
-      return trial;
+      return trial === null ? null : this.#remember(trial);
     });
   }
 
@@ -205,10 +204,13 @@ export class PostgresTransaction implements StudyTransaction {
     const known = this.#trials.get(number);
     if (known !== undefined) return known;
     const trial = await this.#readTrial(lockTrial, [number]);
-    // A write of this transaction that was sent meanwhile is newer than what was read.
-    const written = this.#trials.get(number);
-    if (written !== undefined) return written;
-    if (trial !== null) this.#trials.set(number, trial);
+    return trial === null ? null : this.#remember(trial);
+  }
+
+  /** What this transaction wrote while the read was on its way is newer than what was read. */
+  #remember(read: TrialRecord): TrialRecord {
+    const trial = this.#trials.get(read.number) ?? read;
+    this.#trials.set(read.number, trial);
     return trial;
   }
 
