@@ -1,6 +1,5 @@
-import { assert } from '../../shared/core/assert.js';
+import { AssertionError, assert } from '../../shared/core/assert.js';
 import type { RequestId, WorkerId } from '../../shared/core/ids.js';
-import { suggest } from '../../shared/core/sampler/suggest.js';
 import { isOnGrid } from '../../shared/core/space/parameter-values.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
@@ -56,11 +55,17 @@ export async function ask(
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
   const deadlineMs = context.clock.nowMs() + request.waitMs;
   for (;;) {
-    const outcome = await askServedStudies(context, request, worker, signal);
+    const { outcome, answeredBefore } = await askServedStudies(context, request, worker, signal);
     const leftMs = deadlineMs - context.clock.nowMs();
-    if (outcome.kind === 'assigned' || leftMs <= 0 || signal.aborted) return outcome;
+    if (outcome.kind === 'assigned' || answeredBefore || leftMs <= 0 || signal.aborted) return outcome;
     await context.signal.wait(context.clock, Math.min(leftMs, context.settings.pollIntervalMs), signal);
   }
+}
+
+interface Look {
+  readonly outcome: AskOutcome;
+  /** This request has led to a lease, now or earlier: there is no second one under its id, in no study. */
+  readonly answeredBefore: boolean;
 }
 
 async function askServedStudies(
@@ -68,19 +73,62 @@ async function askServedStudies(
   request: AskRequest,
   worker: WorkerRecord,
   signal: AbortSignal,
-): Promise<AskOutcome> {
+): Promise<Look> {
   let best: NothingReason = 'no-study';
   for (const study of await servedStudies(context, request)) {
-    const outcome = await context.storage.inStudy(study.id, (transaction) =>
+    const look = await askOneStudy(context, request, study, (transaction) =>
       signal.aborted
         ? Promise.resolve(nothing('all-running'))
         : askInStudy(context, transaction, request, worker),
     );
-    if (outcome === null) continue;
-    if (outcome.kind === 'assigned') return outcome;
-    if (nothingReasons.indexOf(outcome.reason) < nothingReasons.indexOf(best)) best = outcome.reason;
+    if (look === null) continue;
+    if (look.answeredBefore || look.outcome.kind === 'assigned') return look;
+    const { reason } = look.outcome;
+    if (nothingReasons.indexOf(reason) < nothingReasons.indexOf(best)) best = reason;
   }
-  return { kind: 'nothing', reason: best };
+  return nothing(best);
+}
+
+/** Null when the study is gone. */
+async function askOneStudy(
+  context: AppContext,
+  request: AskRequest,
+  study: StudyRecord,
+  work: (transaction: StudyTransaction) => Promise<Look>,
+): Promise<Look | null> {
+  try {
+    return await context.storage.inStudy(study.id, work);
+  } catch (error) {
+    // Request ids are unique: storage refuses a second lease when a copy of this ask has got one in another study.
+    if (!(error instanceof AssertionError)) throw error;
+    const earlier = await findEarlierAnswer(context, request.requestId);
+    if (earlier === null) throw error;
+    return earlier;
+  }
+}
+
+async function findEarlierAnswer(context: AppContext, id: RequestId): Promise<Look | null> {
+  for (const study of await context.storage.listStudies()) {
+    const look = await context.storage.inStudy(study.id, (transaction) =>
+      earlierAnswer(context, transaction, id),
+    );
+    if (look !== null) return look;
+  }
+  return null;
+}
+
+/** What this ask was answered with before; null when it has not led to a lease in this study. */
+async function earlierAnswer(
+  context: AppContext,
+  transaction: StudyTransaction,
+  id: RequestId,
+): Promise<Look | null> {
+  const repeated = await transaction.attemptByRequest(id);
+  if (repeated === null) return null;
+  const trial = await transaction.trial(repeated.number);
+  // The trial has moved on since: the worker asks anew with a new request id.
+  if (trial?.lease?.token !== repeated.token) return { ...nothing('all-running'), answeredBefore: true };
+  return assigned(context, transaction, trial);
 }
 
 async function servedStudies(context: AppContext, request: AskRequest): Promise<readonly StudyRecord[]> {
@@ -95,25 +143,27 @@ async function servedStudies(context: AppContext, request: AskRequest): Promise<
   );
 }
 
-const nothing = (reason: NothingReason): AskOutcome => ({ kind: 'nothing', reason });
+const nothing = (reason: NothingReason): Look => ({
+  outcome: { kind: 'nothing', reason },
+  answeredBefore: false,
+});
+
+const assigned = (context: AppContext, transaction: StudyTransaction, trial: TrialRecord): Look => ({
+  outcome: {
+    kind: 'assigned',
+    assignment: assignmentOf(transaction.study(), trial, context.settings.leaseTtlMs),
+  },
+  answeredBefore: true,
+});
 
 async function askInStudy(
   context: AppContext,
   transaction: StudyTransaction,
   request: AskRequest,
   worker: WorkerRecord,
-): Promise<AskOutcome> {
-  const repeated = await transaction.attemptByRequest(request.requestId);
-  if (repeated !== null) {
-    const trial = await transaction.trial(repeated.number);
-    const held = trial?.lease?.token === repeated.token;
-    // An ask that was answered, and whose trial has moved on since: the worker asks anew with a new request id.
-    if (trial === null || !held) return nothing('all-running');
-    return {
-      kind: 'assigned',
-      assignment: assignmentOf(transaction.study(), trial, context.settings.leaseTtlMs),
-    };
-  }
+): Promise<Look> {
+  const earlier = await earlierAnswer(context, transaction, request.requestId);
+  if (earlier !== null) return earlier;
   const study = transaction.study();
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
@@ -134,10 +184,7 @@ async function askInStudy(
     message: '',
     peakMemoryBytes: null,
   });
-  return {
-    kind: 'assigned',
-    assignment: assignmentOf(transaction.study(), trial, context.settings.leaseTtlMs),
-  };
+  return assigned(context, transaction, trial);
 }
 
 async function whyNothing(transaction: StudyTransaction): Promise<NothingReason> {
@@ -208,12 +255,8 @@ async function suggestIfNeeded(
   const running = (await transaction.running()).flatMap(({ number, params }) =>
     params === null ? [] : [{ number, params }],
   );
-  const params = suggest({
-    space: definition.space,
-    directions: definition.objectives.map(({ direction }) => direction),
-    settings: definition.sampler,
+  const params = history.sampler.suggest({
     number: waiting?.number ?? nextNumber,
-    finished: history.finished,
     running,
     ...(waiting?.given == null ? {} : { fixed: waiting.given }),
   });

@@ -1,6 +1,7 @@
 import { assert } from '../../shared/core/assert.js';
 import type { StudyId } from '../../shared/core/ids.js';
 import type { FinishedTrial } from '../../shared/core/sampler/sampler.js';
+import { StudySampler } from '../../shared/core/sampler/study-sampler.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
 import type { TrialReason } from '../../shared/core/study/trial.js';
@@ -10,7 +11,7 @@ import type { StudyTransaction, TrialRecord } from '../storage/port.js';
 const pageSize = 1_000;
 
 /**
- * The projection of one study: its finished trials as the sampler sees them. A cache: it can be dropped at any time
+ * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one. A cache: it can be dropped at any time
  * and is brought up to date inside the transaction that uses it. What it reads there is committed, because every
  * finish happens under the study's lock; so a transaction that rolls back leaves it true.
  */
@@ -20,8 +21,12 @@ export class History {
   readonly #reasons: Partial<Record<TrialReason, number>> = {};
   #finishSequence = 0;
 
+  /** Suggests for this study from all that finished. */
+  readonly sampler: StudySampler;
+
   constructor(definition: StudyDefinition) {
     this.#objectives = definition.objectives;
+    this.sampler = samplerOf(definition);
   }
 
   /** COMPLETE and PRUNED trials in number order. */
@@ -49,7 +54,9 @@ export class History {
     this.#finishSequence = trial.finishSequence;
     if (trial.reason !== null) this.#reasons[trial.reason] = (this.#reasons[trial.reason] ?? 0) + 1;
     const seen = asFinishedTrial(this.#objectives, trial);
-    if (seen !== null) this.#insert(seen);
+    if (seen === null) return;
+    this.sampler.fold(seen);
+    this.#insert(seen);
   }
 
   #insert(trial: FinishedTrial): void {
@@ -58,6 +65,10 @@ export class History {
     this.#finished.splice(position, 0, trial);
   }
 }
+
+/** A sampler of this study that has seen no trial yet. */
+export const samplerOf = ({ space, objectives, sampler }: StudyDefinition): StudySampler =>
+  new StudySampler({ space, directions: objectives.map(({ direction }) => direction), settings: sampler });
 
 /** A finished trial as the sampler sees it; null for FAIL and CANCELLED ones, which tell it nothing. */
 export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRecord): FinishedTrial | null {

@@ -66,5 +66,9 @@ describe('verifyStudy', () => {
       trial.number === 6 ? { ...trial, metrics: { auc: 9, dir_acc: 0 }, values: [0.7 * 9] } : trial,
     );
     expect(forged.difference?.number).toBeGreaterThan(6);
+    const impossible = verifyWith((trial) =>
+      trial.number === 5 ? { ...trial, params: { ...trial.params, c: 'no such choice' } } : trial,
+    );
+    await expect(impossible).rejects.toThrow(/trial 5 cannot be what was stored/);
   });
 });

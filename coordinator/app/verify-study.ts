@@ -1,12 +1,14 @@
 import { assert } from '../../shared/core/assert.js';
 import type { FinishedTrial, RunningTrial } from '../../shared/core/sampler/sampler.js';
-import { suggest } from '../../shared/core/sampler/suggest.js';
+import { SamplerError } from '../../shared/core/sampler/sampler-error.js';
+import type { StudySampler } from '../../shared/core/sampler/study-sampler.js';
 import type { Params } from '../../shared/core/space/parameter.js';
-import type { StudyRecord, TrialRecord } from '../storage/port.js';
+import type { StudyRecord, TrialRecord, Watermark } from '../storage/port.js';
 import { objectiveValues, type ObjectiveValues } from '../../shared/core/study/objective.js';
 import type { Verification } from '../../shared/core/study/study.js';
 import type { AppContext } from './context.js';
-import { asFinishedTrial } from './history.js';
+import { AppError } from './errors.js';
+import { asFinishedTrial, samplerOf } from './history.js';
 import { requireStudy, trialPageMax } from './study-view.js';
 
 /**
@@ -17,22 +19,25 @@ import { requireStudy, trialPageMax } from './study-view.js';
 export async function verifyStudy(context: AppContext, name: string): Promise<Verification> {
   const study = await requireStudy(context, name);
   const trials = await everyTrial(context, study);
-  const { objectives } = study.definition;
-  // In finish order; numbers of trials that the sampler does not see stay as holes.
-  const seen: (FinishedTrial | null)[] = [];
-  for (const trial of trials)
-    if (trial.finishSequence !== null) seen[trial.finishSequence - 1] = asFinishedTrial(objectives, trial);
+  const replay = new Replay(study, trials);
   let suggestions = 0;
-  for (const trial of trials) {
-    if (trial.params === null || trial.watermark === null) continue;
+  let difference: Verification['difference'] = null;
+  // In the order in which the suggestions were made, so that the sampler takes in each finished trial once.
+  for (const trial of trials.filter(wasSuggested).sort(bySuggestion)) {
     suggestions += 1;
-    const recomputed = recompute(study, trial, { trials, seen });
-    const difference = paramsDifference(trial.params, recomputed) ?? valuesDifference(study, trial);
-    if (difference !== null) return { suggestions, difference: { number: trial.number, ...difference } };
+    const found = paramsDifference(trial.params, replay.suggest(trial)) ?? valuesDifference(study, trial);
+    if (found !== null && (difference === null || trial.number < difference.number))
+      difference = { number: trial.number, ...found };
     await context.clock.sleep(0);
   }
-  return { suggestions, difference: null };
+  return { suggestions, difference };
 }
+
+type Suggested = TrialRecord & { readonly params: Params; readonly watermark: Watermark };
+const wasSuggested = (trial: TrialRecord): trial is Suggested =>
+  trial.params !== null && trial.watermark !== null;
+const bySuggestion = (a: Suggested, b: Suggested): number =>
+  a.watermark.finishSequence - b.watermark.finishSequence || a.number - b.number;
 
 async function everyTrial(context: AppContext, study: StudyRecord): Promise<readonly TrialRecord[]> {
   const trials: TrialRecord[] = [];
@@ -47,27 +52,46 @@ async function everyTrial(context: AppContext, study: StudyRecord): Promise<read
   }
 }
 
-interface Stored {
-  readonly trials: readonly TrialRecord[];
-  readonly seen: readonly (FinishedTrial | null)[];
-}
+/** The study's sampler, taken again through what it saw. */
+class Replay {
+  readonly #sampler: StudySampler;
+  readonly #trials: readonly TrialRecord[];
+  /** By finish sequence, from 1; null for those that tell the sampler nothing. */
+  readonly #finished: (FinishedTrial | null)[] = [];
+  #seen = 0;
 
-function recompute({ definition }: StudyRecord, trial: TrialRecord, { trials, seen }: Stored): Params {
-  assert(trial.watermark !== null, 'a suggested trial says what it saw');
-  const { finishSequence, running } = trial.watermark;
-  const finished = seen.slice(0, finishSequence).flatMap((each) => each ?? []);
-  return suggest({
-    space: definition.space,
-    directions: definition.objectives.map(({ direction }) => direction),
-    settings: definition.sampler,
-    number: trial.number,
-    finished: finished.sort((a, b) => a.number - b.number),
-    running: running.flatMap((number): RunningTrial[] => {
-      const params = trials[number]?.params;
-      return params == null ? [] : [{ number, params }];
-    }),
-    ...(trial.given === null ? {} : { fixed: trial.given }),
-  });
+  constructor({ definition }: StudyRecord, trials: readonly TrialRecord[]) {
+    this.#sampler = samplerOf(definition);
+    this.#trials = trials;
+    for (const trial of trials)
+      if (trial.finishSequence !== null)
+        this.#finished[trial.finishSequence - 1] = asFinishedTrial(definition.objectives, trial);
+  }
+
+  #fold(trial: FinishedTrial): void {
+    try {
+      this.#sampler.fold(trial);
+    } catch (error) {
+      if (!(error instanceof SamplerError)) throw error;
+      throw new AppError(
+        'failed-precondition',
+        `trial ${trial.number} cannot be what was stored: ${error.message}`,
+      );
+    }
+  }
+
+  suggest({ number, given, watermark }: Suggested): Params {
+    for (; this.#seen < watermark.finishSequence; this.#seen += 1) {
+      const trial = this.#finished[this.#seen];
+      assert(trial !== undefined, `finish sequence ${this.#seen + 1} is missing`);
+      if (trial !== null) this.#fold(trial);
+    }
+    const running = watermark.running.flatMap((other): RunningTrial[] => {
+      const params = this.#trials[other]?.params;
+      return params == null ? [] : [{ number: other, params }];
+    });
+    return this.#sampler.suggest({ number, running, ...(given === null ? {} : { fixed: given }) });
+  }
 }
 
 type Difference = Omit<NonNullable<Verification['difference']>, 'number'>;
