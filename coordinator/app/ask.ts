@@ -13,6 +13,7 @@ import type {
 } from '../storage/port.js';
 import { assignmentOf, type Assignment } from './assignment.js';
 import type { AppContext } from './context.js';
+import { giveUpWaiting } from './give-up-waiting.js';
 import { findWorker } from './workers.js';
 
 export interface AskRequest {
@@ -168,7 +169,11 @@ async function askInStudy(
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
   const waiting = await transaction.nextWaiting(worker.gpuMemoryBytes);
-  if (waiting === null && study.nextNumber >= study.trialsMax) return nothing(await whyNothing(transaction));
+  if (waiting === null && study.nextNumber >= study.trialsMax) {
+    const reason = await whyNothing(transaction);
+    const gaveUp = reason === 'needs-more-memory' && (await giveUpWaiting(context, transaction));
+    return nothing(gaveUp ? await whyNothing(transaction) : reason);
+  }
   const trial = await leaseTrial(context, transaction, worker, waiting);
   assert(trial.lease !== null, 'a leased trial has a lease');
   await transaction.insertAttempt({

@@ -25,12 +25,25 @@ export async function verifyStudy(context: AppContext, name: string): Promise<Ve
   // In the order in which the suggestions were made, so that the sampler takes in each finished trial once.
   for (const trial of trials.filter(wasSuggested).sort(bySuggestion)) {
     suggestions += 1;
-    const found = paramsDifference(trial.params, replay.suggest(trial)) ?? valuesDifference(study, trial);
+    const found = paramsDifference(trial.params, replayed(replay, trial)) ?? valuesDifference(study, trial);
     if (found !== null && (difference === null || trial.number < difference.number))
       difference = { number: trial.number, ...found };
     await context.clock.sleep(0);
   }
   return { suggestions, difference };
+}
+
+/** A stored value that no trial could have had stops the replay; the sampler says which trial has it. */
+function replayed(replay: Replay, trial: Suggested): Params {
+  try {
+    return replay.suggest(trial);
+  } catch (error) {
+    if (!(error instanceof SamplerError)) throw error;
+    throw new AppError(
+      'failed-precondition',
+      `the suggestion for trial ${trial.number} cannot be recomputed: ${error.message}`,
+    );
+  }
 }
 
 type Suggested = TrialRecord & { readonly params: Params; readonly watermark: Watermark };
@@ -68,23 +81,11 @@ class Replay {
         this.#finished[trial.finishSequence - 1] = asFinishedTrial(definition.objectives, trial);
   }
 
-  #fold(trial: FinishedTrial): void {
-    try {
-      this.#sampler.fold(trial);
-    } catch (error) {
-      if (!(error instanceof SamplerError)) throw error;
-      throw new AppError(
-        'failed-precondition',
-        `trial ${trial.number} cannot be what was stored: ${error.message}`,
-      );
-    }
-  }
-
   suggest({ number, given, watermark }: Suggested): Params {
     for (; this.#seen < watermark.finishSequence; this.#seen += 1) {
       const trial = this.#finished[this.#seen];
       assert(trial !== undefined, `finish sequence ${this.#seen + 1} is missing`);
-      if (trial !== null) this.#fold(trial);
+      if (trial !== null) this.#sampler.fold(trial);
     }
     const running = watermark.running.flatMap((other): RunningTrial[] => {
       const params = this.#trials[other]?.params;
