@@ -171,7 +171,8 @@ export class SimDatabase {
           const done = new Promise<T>((resolve, reject) => {
             this.#later(this.#latencyMs(), () =>
               process.deliver(() => {
-                work(this.#transactionOf(process, connection, inner)).then(resolve, reject);
+                if (connection.broken) reject(connection.error);
+                else work(this.#transactionOf(process, connection, inner)).then(resolve, reject);
               }),
             );
           });
