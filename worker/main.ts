@@ -1,5 +1,5 @@
 /** Composition root of the worker: reads arguments and environment, wires the session, handles signals. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,10 +7,17 @@ import { systemClock } from '../shared/platform/clock.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, type WorkerConfig } from './config.js';
-import { chooseGpu, cpuDevice, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
+import {
+  GpuNotFound,
+  chooseGpu,
+  cpuDevice,
+  parseGpuChoice,
+  type ChosenGpu,
+  type GpuChoice,
+} from './gpu/device.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
-import { loadCommands } from './trainers/command/load-commands.js';
+import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
 import { childTrainers } from './trainers/protocol.js';
 
 interface StartOptions {
@@ -126,7 +133,8 @@ async function start(options: StartOptions): Promise<void> {
 const program = new Command('worker')
   .description('Runs the trials that a Parzen coordinator hands out.')
   .version(version)
-  .showHelpAfterError();
+  .showHelpAfterError('(--help shows the options)')
+  .exitOverride();
 program
   .command('start')
   .description('register with a coordinator and run trials until stopped')
@@ -174,6 +182,7 @@ try {
   // A trainer or a channel that is slow to close must not keep a finished worker alive.
   process.exit();
 } catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  process.exit(error instanceof CommandFileError || error instanceof GpuNotFound ? 2 : 1);
 }

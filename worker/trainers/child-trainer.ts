@@ -77,6 +77,13 @@ class RunningChild {
       this.#stderr = (this.#stderr + text).slice(-stderrTailMax);
     });
     this.process.on('error', (error) => log.warn({ err: error }, 'trainer process'));
+    // It may be ready before the attempt that it is for.
+    this.process.on('message', (message: FromChild) => {
+      if (message.type !== 'ready') return;
+      const { runtime, reason } = message;
+      this.ready = { runtime, reason };
+      log.debug({ runtime, reason }, 'trainer ready');
+    });
   }
 
   get stderr(): string {
@@ -133,7 +140,10 @@ export class ChildTrainer {
     this.#child ??= new RunningChild(this.#options);
     const child = this.#child;
     const { result, reusable } = await new Attempt(child, job, options, this.#options).ending;
-    if (!reusable || this.#options.keepProcess === false || child.gone) await this.kill();
+    const kept = this.#options.keepProcess !== false;
+    if (!reusable || !kept || child.gone) await this.kill();
+    // The next attempt's process starts while this one's result is told.
+    if (!kept && result.kind === 'done') this.#child = new RunningChild(this.#options);
     return result;
   }
 
@@ -213,13 +223,9 @@ class Attempt {
 
   #onMessage(message: FromChild): void {
     switch (message.type) {
-      case 'ready': {
-        const { runtime, reason } = message;
-        this.#child.ready = { runtime, reason };
-        this.#trainer.log.debug({ runtime, reason }, 'trainer ready');
-        this.#begin(runtime);
+      case 'ready':
+        this.#begin(message.runtime);
         break;
-      }
       case 'report':
         this.#timeout('stall', this.#options.stallTimeoutMs, `no report after step ${message.step}`);
         this.#options.onReport(message.step, message.metrics);
