@@ -49,7 +49,10 @@ export class CellsAxis implements TableAxis {
   readonly #step: number;
   /** Points of an even grid; 0 when the grid is not even. */
   readonly #gridPoints: number;
+  /** Classes of values on no grid point. */
   readonly #classByValue = new Map<number, number>();
+  /** Class of every grid point, −1 for none. */
+  readonly #classOfPoint: Int32Array;
   /** Grid point of every class, −1 for one that lies on none. */
   readonly #gridOfClass: number[] = [];
   readonly #tables = new Map<number, StepTable>();
@@ -73,6 +76,7 @@ export class CellsAxis implements TableAxis {
     const exactness = (Math.max(Math.abs(low), Math.abs(high)) / step) * Number.EPSILON;
     this.#gridPoints = log || exactness > onGridTolerance ? 0 : Math.round((high - low) / step) + 1;
     this.#inversePriorOfPoint = new Float64Array(this.#gridPoints);
+    this.#classOfPoint = new Int32Array(this.#gridPoints).fill(-1);
   }
 
   get classes(): number {
@@ -88,14 +92,16 @@ export class CellsAxis implements TableAxis {
     return this.#byMean;
   }
 
-  classOf(point: ArrayLike<number>): number {
-    const value = point[this.dimensions[0] ?? 0] ?? 0;
-    const known = this.#classByValue.get(value);
-    if (known !== undefined) return known;
+  classOf(values: ArrayLike<number>): number {
+    const value = values[this.dimensions[0] ?? 0] ?? 0;
+    const point = this.#gridPoint(value);
+    const known = point >= 0 ? (this.#classOfPoint[point] ?? -1) : (this.#classByValue.get(value) ?? -1);
+    if (known >= 0) return known;
     const index = this.means.length;
-    this.#classByValue.set(value, index);
+    if (point >= 0) this.#classOfPoint[point] = index;
+    else this.#classByValue.set(value, index);
     this.means.push(toModellingScale(this.#parameter, value));
-    this.#gridOfClass.push(this.#gridPoint(value));
+    this.#gridOfClass.push(point);
     return index;
   }
 

@@ -81,13 +81,24 @@ class BestByValue implements GoodFinder {
     const wanted = goodCount(this.#count, 1, this.#rules);
     const best: number[] = [];
     for (let row = 0; row < this.#count; row++) {
-      if (best.length === wanted && !this.#isBefore(row, best[wanted - 1] ?? 0)) continue;
+      const worst = best.length === wanted ? (best[wanted - 1] ?? 0) : -1;
+      if (worst >= 0 && (this.#isOut(row, worst) || !this.#isBefore(row, worst))) continue;
       const place = firstWhere(best.length, (i) => this.#isBefore(row, best[i] ?? 0));
       best.splice(place, 0, row);
       if (best.length > wanted) best.pop();
     }
     best.sort((a, b) => (this.#numbers[a] ?? 0) - (this.#numbers[b] ?? 0));
     return { rows: Uint32Array.from(best), weights: null };
+  }
+
+  /** Most trials are out by their value alone, which costs less to see than their whole place. */
+  #isOut(row: number, worst: number): boolean {
+    return (
+      this.#parts[row] === feasibleComplete &&
+      this.#parts[worst] === feasibleComplete &&
+      (this.#firsts[row] ?? 0) > (this.#firsts[worst] ?? 0) &&
+      !this.#isUnjudged(worst)
+    );
   }
 
   #isBefore(a: number, b: number): boolean {

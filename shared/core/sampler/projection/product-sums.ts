@@ -31,7 +31,7 @@ declare const WebAssembly: {
     module: object,
     imports: object,
   ) => {
-    readonly exports: Readonly<Record<string, (...parameters: number[]) => void>>;
+    readonly exports: Readonly<Record<string, () => void>>;
   };
   Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
 };
@@ -49,7 +49,7 @@ const roundingMagic = 1.5 * 2 ** 23;
 /** Largest exponent of the factor 2^−e: beyond it the factor is as good as nothing, but still a normal number. */
 const exponentMax = 100;
 
-/** What the inner loop is called with; the order of the fields is that of its parameters. */
+/** What the inner loop reads from the beginning of the memory, one i32 each. */
 const parameterNames = [
   'kernels',
   'tables',
@@ -180,6 +180,7 @@ const addKernel: Code = block(
 const bytesOf = (name: Name): Code => [get(name), i32.const(2), i32.shl].flat();
 
 const program: Code = [
+  parameterNames.flatMap((name, i) => [...i32.const(4 * i), ...i32.load, ...set(name)]),
   [i32.const(0), set('block')].flat(),
   loopWhile(
     each((q) => [f32x4.const(0), set(`total${q}`)]),
@@ -214,14 +215,14 @@ export interface SumShape {
 /** Runs summations in one memory of its own; nothing of one is left in the next. */
 export class ProductSums {
   readonly #memory = new WebAssembly.Memory({ initial: 1 });
-  readonly #run: (...parameters: number[]) => void;
-  #parameters: number[] = [];
-  #candidates = 0;
+  readonly #run: () => void;
+  #shape: SumShape = { candidates: 0, rows: 0, tables: 0, coordinates: 0 };
+  #parameters = new Int32Array(0);
   #totals = new Float32Array(0);
 
   /** Floats from one row to the next: a power of two, at least the number of candidates. */
   stride = blockLanes;
-  /** To be filled: row r starts at r · stride. Lanes beyond the candidates must be finite. */
+  /** To be filled: row r starts at r · stride. */
   rows = new Float32Array(0);
   /** To be filled: coordinate c of candidate j at c · stride + j. */
   points = new Float32Array(0);
@@ -242,22 +243,31 @@ export class ProductSums {
   constructor() {
     const instance = new WebAssembly.Instance(
       new WebAssembly.Module(
-        wasmModule(
-          { parameters: parameterNames.length, i32s: i32Names.length, v128s: vectorNames.length },
-          program,
-        ),
+        wasmModule({ i32s: parameterNames.length + i32Names.length, v128s: vectorNames.length }, program),
       ),
       { env: { memory: this.#memory } },
     );
     const { run } = instance.exports;
     assert(run !== undefined, 'the module exports its function');
-    this.#run = (...parameters) => {
-      run(...parameters);
-    };
+    this.#run = run;
   }
 
-  /** Lays the memory out for one summation; the views change and must be filled anew. */
-  begin({ candidates, rows, tables, coordinates }: SumShape): void {
+  /**
+   * Makes ready for one summation. Views may change and what they hold may be of the last one: all that is read must be
+   * filled anew.
+   */
+  begin(shape: SumShape): void {
+    const { candidates, rows, tables, coordinates } = this.#shape;
+    const fits =
+      shape.candidates === candidates &&
+      shape.rows <= rows &&
+      shape.tables === tables &&
+      shape.coordinates === coordinates;
+    // Room for more rows than asked for: their number changes a little from one summation to the next.
+    if (!fits) this.#layOut({ ...shape, rows: shape.rows + Math.ceil(shape.rows / 4) });
+  }
+
+  #layOut({ candidates, rows, tables, coordinates }: SumShape): void {
     let stride = blockLanes;
     while (stride < candidates) stride *= 2;
     let end = 0;
@@ -267,6 +277,7 @@ export class ProductSums {
       return start;
     };
     const at = {
+      parameters: place(parameterNames.length),
       totals: place(stride),
       weights: place(chunkLength),
       ids: place(chunkLength * tables),
@@ -280,7 +291,7 @@ export class ProductSums {
     if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
     const { buffer } = this.#memory;
     this.stride = stride;
-    this.#candidates = candidates;
+    this.#shape = { candidates, rows, tables, coordinates };
     this.#totals = new Float32Array(buffer, at.totals, stride);
     this.weights = new Float32Array(buffer, at.weights, chunkLength);
     this.ids = new Uint32Array(buffer, at.ids, chunkLength * tables);
@@ -288,20 +299,23 @@ export class ProductSums {
     this.scales = new Float32Array(buffer, at.scales, chunkLength * coordinates);
     this.points = new Float32Array(buffer, at.points, stride * coordinates);
     this.thresholds = new Float32Array(buffer, at.thresholds, Math.ceil(tables / stageTables));
-    this.rows = new Float32Array(buffer, at.rows, stride * rows);
+    // Lanes beyond the candidates are never written again; what they held might be no number.
+    this.rows = new Float32Array(buffer, at.rows, stride * rows).fill(0);
+    this.points.fill(0);
     const blocksBytes = Math.ceil(candidates / blockLanes) * blockBytes;
     const values: Record<(typeof parameterNames)[number], number> = {
       ...{ ...at, kernels: 0, tables, coordinates, blocksBytes },
       strideShift: Math.log2(stride * 4),
     };
-    this.#parameters = parameterNames.map((name) => values[name]);
+    this.#parameters = new Int32Array(buffer, at.parameters, parameterNames.length);
+    this.#parameters.set(parameterNames.map((name) => values[name]));
   }
 
   /** Adds the first `kernels` entries of the present chunk to the totals, one per candidate. */
   addChunk(kernels: number, totals: Float64Array): void {
     if (kernels === 0) return;
     this.#parameters[0] = kernels;
-    this.#run(...this.#parameters);
-    for (let j = 0; j < this.#candidates; j++) totals[j] = (totals[j] ?? 0) + (this.#totals[j] ?? 0);
+    this.#run();
+    for (let j = 0; j < this.#shape.candidates; j++) totals[j] = (totals[j] ?? 0) + (this.#totals[j] ?? 0);
   }
 }

@@ -29,7 +29,7 @@ export interface TableAxis {
 export const ratioMin = 1e-30;
 
 /** Most combinations of choices that share one axis. */
-const combinationsMax = 64;
+const combinationsMax = 32;
 
 /** Several categorical parameters: a class is a combination of choices. */
 export class ChoicesAxis implements TableAxis {
@@ -37,6 +37,9 @@ export class ChoicesAxis implements TableAxis {
   readonly classes: number;
   readonly #counts: readonly number[];
   #candidates: readonly Float64Array[] = [];
+  #kernels = 0;
+  /** For every parameter, what each of its choices says about every candidate. */
+  #ratios: readonly Float64Array[] = [];
 
   /** `counts[i]` is the number of choices of the parameter at `dimensions[i]`. */
   constructor(dimensions: readonly number[], counts: readonly number[]) {
@@ -55,33 +58,51 @@ export class ChoicesAxis implements TableAxis {
 
   setCandidates(columns: readonly Float64Array[]): void {
     this.#candidates = this.dimensions.map((dimension) => columns[dimension] ?? new Float64Array(0));
+    this.#kernels = 0;
   }
 
-  fillRow(
-    index: number,
-    { kernels }: { kernels: number },
-    { rows, offset }: { rows: Float32Array; offset: number },
-  ): number {
+  fillRow(index: number, { kernels }: { kernels: number }, { rows, offset }: RowTarget): number {
+    if (kernels !== this.#kernels) this.#setRatios(kernels);
     const count = this.#candidates[0]?.length ?? 0;
-    rows.fill(1, offset, offset + count);
-    let largest = 1;
     let rest = index;
+    let isFirst = true;
     for (let i = this.dimensions.length - 1; i >= 0; i--) {
       const choices = this.#counts[i] ?? 1;
       const own = rest % choices;
       rest = (rest - own) / choices;
-      // tpe.md §7.4, relative to the prior's 1/C; K kernels with prior weight 1.
-      const total = 1 + choices / kernels;
-      const match = (choices * (1 + 1 / kernels)) / total;
-      const mismatch = choices / kernels / total;
-      const column = this.#candidates[i] ?? new Float64Array(0);
-      for (let j = 0; j < count; j++) {
-        rows[offset + j] = (rows[offset + j] ?? 0) * (column[j] === own ? match : mismatch);
-      }
-      largest *= match;
+      const ratios = this.#ratios[i] ?? new Float64Array(0);
+      const start = own * count;
+      if (isFirst) for (let j = 0; j < count; j++) rows[offset + j] = ratios[start + j] ?? 0;
+      else
+        for (let j = 0; j < count; j++) rows[offset + j] = (rows[offset + j] ?? 0) * (ratios[start + j] ?? 0);
+      isFirst = false;
     }
-    return largest;
+    // A kernel's own choices are its most probable ones.
+    return this.#counts.reduce((product, choices) => product * match(choices, kernels), 1);
   }
+
+  /** tpe.md §7.4 relative to the prior's 1/C, for a mixture of K kernels with prior weight 1. */
+  #setRatios(kernels: number): void {
+    this.#kernels = kernels;
+    this.#ratios = this.#counts.map((choices, i) => {
+      const column = this.#candidates[i] ?? new Float64Array(0);
+      const count = column.length;
+      const other = mismatch(choices, kernels);
+      const ratios = new Float64Array(choices * count).fill(other);
+      for (let j = 0; j < count; j++) ratios[(column[j] ?? 0) * count + j] = match(choices, kernels);
+      return ratios;
+    });
+  }
+}
+
+/** Probability of a kernel's own choice among C, relative to the prior's 1/C. */
+function match(choices: number, kernels: number): number {
+  return (choices * (1 + 1 / kernels)) / (1 + choices / kernels);
+}
+
+/** Probability of any other choice, relative to the prior's. */
+function mismatch(choices: number, kernels: number): number {
+  return choices / kernels / (1 + choices / kernels);
 }
 
 /** Puts categorical parameters together as long as few combinations arise; large ones stay alone. */

@@ -9,11 +9,11 @@ import { SamplerError } from '../sampler-error.js';
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
 import { ParzenEstimator, type Columns } from '../tpe/parzen-estimator.js';
 import { mixtureWeights, rampWeights } from '../tpe/weights.js';
-import { internalValue, valueOf } from '../trial-parameters.js';
 import type { GoodTrials } from './good-trials.js';
 import { grown } from './growable.js';
 import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
+import { PointReader } from './point-reader.js';
 import type { ProductSums } from './product-sums.js';
 import type { TrialTable } from './trial-table.js';
 
@@ -38,6 +38,7 @@ export class SpaceModel {
   readonly #table: TrialTable;
   readonly #observations: Observations;
   readonly #screen: MixtureScreen;
+  readonly #reader: PointReader;
   /** Rows of the table taken in so far. */
   #rowCount = 0;
   #rowOfSlot = new Uint32Array(0);
@@ -53,6 +54,7 @@ export class SpaceModel {
     this.#rules = rules;
     this.#table = table;
     this.#observations = new Observations(space, rules);
+    this.#reader = new PointReader(space);
     this.#screen = new MixtureScreen(this.#observations, rules, space.length, sums);
   }
 
@@ -95,14 +97,11 @@ export class SpaceModel {
   }
 
   #setRunning(running: readonly RunningTrial[]): void {
-    this.#running = running.flatMap(({ number, params }) => {
-      const values = this.#space.map((parameter) => valueOf(params, parameter.name));
-      if (values.includes(undefined)) return [];
-      const point = Float64Array.from(this.#space, (parameter, i) =>
-        internalValue(parameter, values[i] ?? null, `trial ${number}`),
-      );
-      return [{ number, point }];
-    });
+    this.#running = [];
+    for (const { number, params } of running) {
+      const point = this.#reader.read(params, number);
+      if (point !== null) this.#running.push({ number, point });
+    }
     this.#observations.setRunning(this.#running);
   }
 

@@ -95,15 +95,14 @@ const section = (id: number, content: Code): Code => [id, ...unsigned(content.le
 const text = (value: string): Code => [value.length, ...Array.from(value, (letter) => letter.charCodeAt(0))];
 
 /**
- * The bytes of a module that imports the memory `env.memory` and exports one function `run` without result.
- * `parameters` counts its i32 parameters; `i32s` and `v128s` its locals, numbered after the parameters in this order.
+ * The bytes of a module that imports the memory `env.memory` and exports one function `run` without parameters and
+ * result. `i32s` and `v128s` count its locals, numbered in this order.
  */
 export function wasmModule(
-  counts: { readonly parameters: number; readonly i32s: number; readonly v128s: number },
+  { i32s, v128s }: { readonly i32s: number; readonly v128s: number },
   body: Code,
 ): Uint8Array<ArrayBuffer> {
-  const { parameters, i32s, v128s } = counts;
-  const type = [1, 0x60, parameters, ...new Array<number>(parameters).fill(0x7f), 0];
+  const type = [1, 0x60, 0, 0];
   const code = [2, ...unsigned(i32s), 0x7f, ...unsigned(v128s), 0x7b, ...body, 0x0b];
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],

@@ -34,8 +34,8 @@ export class NumericKernels implements Kernels {
   readonly sigmas: Float64Array;
   readonly #parameter: NumericParameter;
   readonly #scale: ModellingScale;
-  /** M((lo − μ)/σ, (hi − μ)/σ) per kernel: what truncation leaves of its mass, as a logarithm. */
-  readonly #logMasses: Float64Array;
+  /** M((lo − μ)/σ, (hi − μ)/σ) per kernel: what truncation leaves of its mass; computed when a density is asked for. */
+  #logMasses: Float64Array | null = null;
   readonly #distributions: (TruncatedNormal | undefined)[] = [];
 
   /** `d` is the number of parameters in the joint space. */
@@ -51,21 +51,15 @@ export class NumericKernels implements Kernels {
     this.sigmas = new Float64Array(n + 1);
     this.sigmas.set(bandwidths(points, scale, d, rules));
     this.sigmas[n] = scale.hi - scale.lo;
-    this.#logMasses = this.means.map((mean, k) => {
-      const sigma = this.sigmas[k] ?? 1;
-      return logMass((scale.lo - mean) / sigma, (scale.hi - mean) / sigma);
-    });
   }
 
   sample(chosen: Uint32Array, rng: Mt19937): Float64Array {
-    return Float64Array.from(chosen, (k) => {
-      const mean = this.means[k] ?? 0;
-      const sigma = this.sigmas[k] ?? 1;
-      return fromModellingScale(
-        this.#parameter,
-        mean + sigma * this.#distribution(k).quantile(rng.nextDouble()),
-      );
-    });
+    const values = new Float64Array(chosen.length);
+    for (const [j, k] of chosen.entries()) {
+      const q = this.#distribution(k).quantile(rng.nextDouble());
+      values[j] = fromModellingScale(this.#parameter, (this.means[k] ?? 0) + (this.sigmas[k] ?? 1) * q);
+    }
+    return values;
   }
 
   /** The kernel's distribution, kept because an estimator is drawn from many times. */
@@ -78,9 +72,15 @@ export class NumericKernels implements Kernels {
 
   logDensities(point: number): Float64Array {
     const half = this.#parameter.step === null ? null : this.#parameter.step / 2;
+    const { lo, hi } = this.#scale;
+    this.#logMasses ??= this.means.map((mean, k) => {
+      const sigma = this.sigmas[k] ?? 1;
+      return logMass((lo - mean) / sigma, (hi - mean) / sigma);
+    });
+    const logMasses = this.#logMasses;
     return this.means.map((mean, k) => {
       const sigma = this.sigmas[k] ?? 1;
-      const logMassInRange = this.#logMasses[k] ?? 0;
+      const logMassInRange = logMasses[k] ?? 0;
       // A kernel so far outside that no mass of it can be seen in the range says nothing about any point.
       if (logMassInRange === -Infinity) return -Infinity;
       if (half === null) return this.#continuous(point, mean, sigma) - logMassInRange;
@@ -124,16 +124,19 @@ export class CategoricalKernels implements Kernels {
   }
 
   sample(chosen: Uint32Array, rng: Mt19937): Float64Array {
-    return Float64Array.from(chosen, (k) => {
+    const values = new Float64Array(chosen.length);
+    for (const [j, k] of chosen.entries()) {
       const u = rng.nextDouble();
-      let cumulative = 0;
       // The last cumulative sum counts as exactly 1, hence is never below u.
-      for (let choice = 0; choice < this.#choiceCount - 1; choice++) {
+      let choice = 0;
+      let cumulative = this.probability(k, 0);
+      while (choice < this.#choiceCount - 1 && cumulative < u) {
+        choice += 1;
         cumulative += this.probability(k, choice);
-        if (!(cumulative < u)) return choice;
       }
-      return this.#choiceCount - 1;
-    });
+      values[j] = choice;
+    }
+    return values;
   }
 
   logDensities(point: number): Float64Array {

@@ -14,17 +14,16 @@ export type Columns = readonly Float64Array[];
 
 /** Index of the kernel for u ∈ [0, 1): the number of normalised cumulative weights ≤ u (tpe.md §11). */
 function chooseKernels(weights: Float64Array, count: number, rng: Mt19937): Uint32Array {
-  const cumulative = new Float64Array(weights.length);
   let sum = 0;
-  weights.forEach((weight, k) => {
-    sum += weight;
-    cumulative[k] = sum;
-  });
-  return new Uint32Array(count).map(() => {
+  const cumulative = weights.map((weight) => (sum += weight)).map((partial) => partial / sum);
+  const chosen = new Uint32Array(count);
+  for (let j = 0; j < count; j++) {
     const u = rng.nextDouble();
-    const first = cumulative.findIndex((c) => c / sum > u);
-    return first < 0 ? weights.length - 1 : first;
-  });
+    let k = 0;
+    while (k < weights.length - 1 && (cumulative[k] ?? 1) <= u) k += 1;
+    chosen[j] = k;
+  }
+  return chosen;
 }
 
 export class ParzenEstimator {
