@@ -81,7 +81,9 @@ async function runAssignment(options: SlotOptions, assignment: Assignment): Prom
   try {
     const result = await runAttempt(options, assignment, AbortSignal.any([leaseSignal, options.stopping]));
     const seconds = Math.round((options.clock.nowMs() - startedAtMs) / 100) / 10;
-    if (leaseSignal.reason === 'lost') options.log.warn(fields, 'lease lost; trial dropped');
+    // A result that came in spite of the loss is told: the coordinator keeps it as evidence.
+    if (result.kind === 'stopped' && leaseSignal.reason === 'lost')
+      options.log.warn(fields, 'lease lost; trial dropped');
     else if (result.kind === 'stopped' && options.stopping.aborted) await giveBack(options, assignment);
     else await tellResult(options, assignment, result, seconds);
   } finally {
