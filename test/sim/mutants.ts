@@ -3,13 +3,7 @@
  * simulation must find every one: that is what shows that its invariants look at the right things.
  */
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
-import type {
-  AttemptRecord,
-  Storage,
-  StudyRecord,
-  StudyTransaction,
-  TrialRecord,
-} from '../../coordinator/storage/port.js';
+import type { Storage, StudyTransaction, TrialRecord } from '../../coordinator/storage/port.js';
 
 export const mutantNames = [
   'no-token-check',
@@ -73,19 +67,30 @@ export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>
       }),
     ),
   'stale-budget': (storage) => {
-    const remembered = new Map<number, StudyRecord>();
-    return inTransactions(storage, (transaction) => {
-      const { id } = transaction.study();
-      const seen = remembered.get(id) ?? transaction.study();
-      const study = (): StudyRecord => ({ ...transaction.study(), nextNumber: seen.nextNumber });
-      return withTransaction(transaction, {
-        study,
-        insertTrial: async (trial) => {
-          const inserted = await transaction.insertTrial(trial);
-          remembered.set(id, transaction.study());
-          return inserted;
-        },
-      });
+    // The budget is compared with the next number as this process last left it.
+    const remembered = new Map<StudyId, number>();
+    return withStorage(storage, {
+      inStudy: async (id, work) => {
+        let left: number | null = null;
+        const result = await storage.inStudy(id, (transaction) =>
+          work(
+            withTransaction(transaction, {
+              study: () => {
+                const study = transaction.study();
+                const stale = remembered.get(id) ?? study.nextNumber;
+                return { ...study, trialsMax: study.trialsMax + study.nextNumber - stale };
+              },
+              insertTrial: async (trial) => {
+                const inserted = await transaction.insertTrial(trial);
+                left = transaction.study().nextNumber;
+                return inserted;
+              },
+            }),
+          ),
+        );
+        if (left !== null) remembered.set(id, left);
+        return result;
+      },
     });
   },
   'ask-not-idempotent': (storage) => {
@@ -145,6 +150,7 @@ export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>
 /** Every token fits: a result is taken for the trial, whoever holds its lease by now. */
 function blindToTokens(transaction: StudyTransaction): StudyTransaction {
   let told: LeaseToken | null = null;
+  let held: LeaseToken | null = null;
   return withTransaction(transaction, {
     attemptByToken: (token) => {
       told = token;
@@ -153,12 +159,10 @@ function blindToTokens(transaction: StudyTransaction): StudyTransaction {
     trial: async (number) => {
       const trial: TrialRecord | null = await transaction.trial(number);
       if (trial?.lease == null || told === null) return trial;
+      held = trial.lease.token;
       return { ...trial, lease: { ...trial.lease, token: told } };
     },
-    endAttempt: async (token, end) => {
-      const attempt: AttemptRecord | null = await transaction.attemptByToken(token);
-      if (attempt?.endedAtMs === null) await transaction.endAttempt(token, end);
-    },
+    endAttempt: (token, end) => transaction.endAttempt(held ?? token, end),
   });
 }
 

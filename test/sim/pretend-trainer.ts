@@ -2,7 +2,7 @@ import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
 import type { AttemptRunner } from '../../worker/agent/slot.js';
 import type { AttemptResult } from '../../worker/trainers/child-trainer.js';
 import { instantMetrics } from '../../worker/trainers/instant.js';
-import type { SimProcess } from './sim-process.js';
+import type { SimWorker } from './sim-worker.js';
 import type { World } from './world.js';
 
 const failures = ['diverged', 'infeasible', 'error', 'timeout', 'error'] as const satisfies FailureReason[];
@@ -15,17 +15,21 @@ function memoryOf(seed: number): number {
 
 /** Takes its time, reports now and then, and ends in one of the ways a trial can end. */
 export function pretendTrainer(
-  { draw, settings }: World,
-  { clock }: SimProcess,
+  { draw, settings, promises }: World,
+  worker: SimWorker,
   gpuMemoryBytes: number | null,
 ): AttemptRunner {
+  const { clock } = worker.process;
+  const done = (metrics: Metrics, peakMemoryBytes: number | null): AttemptResult => {
+    if (metrics['noise'] !== undefined) promises.produced(metrics['noise'], worker);
+    return { kind: 'done', metrics, peakMemoryBytes };
+  };
   const outcome = (metrics: Metrics, seed: number): AttemptResult => {
     if (gpuMemoryBytes !== null && memoryOf(seed) > gpuMemoryBytes)
       return { kind: 'failed', reason: 'oom', message: 'out of memory' };
-    if (!draw.chance(settings.failureShare))
-      return { kind: 'done', metrics, peakMemoryBytes: memoryOf(seed) };
-    if (draw.chance(0.2)) return { kind: 'done', metrics: { ...metrics, auc: NaN }, peakMemoryBytes: null };
-    if (draw.chance(0.1)) return { kind: 'done', metrics: { dir_acc: 0.5 }, peakMemoryBytes: null };
+    if (!draw.chance(settings.failureShare)) return done(metrics, memoryOf(seed));
+    if (draw.chance(0.2)) return done({ ...metrics, auc: NaN }, null);
+    if (draw.chance(0.1)) return done({ dir_acc: 0.5 }, null);
     return { kind: 'failed', reason: draw.pick(failures) ?? 'error', message: 'pretended' };
   };
   return {
@@ -34,7 +38,7 @@ export function pretendTrainer(
       // Noise makes every attempt's result its own, so that a result under the wrong lease is noticed.
       const metrics = { ...instantMetrics(job.params), noise: draw.unit() };
       const reports = draw.whole(0, 3);
-      const stepMs = draw.skewed(1, settings.trialMaxMs) / (reports + 1);
+      const stepMs = draw.skewed(settings.trialMaxMs / 50, settings.trialMaxMs) / (reports + 1);
       for (let step = 0; step <= reports; step += 1) {
         await clock.sleep(stepMs, signal);
         if (signal.aborted) {

@@ -48,6 +48,8 @@ export class Promises {
   readonly #params = new Map<string, string>();
   readonly #enqueued = new Map<string, { study: string; number: number; params: string }>();
   readonly #results = new Map<string, TellRequest>();
+  /** Results that trainers have brought and no coordinator has answered, by their noise. */
+  readonly #untold = new Map<number, { readonly host: string; readonly running: boolean }>();
   #late = 0;
 
   constructor(store: Storage, monitor: Monitor) {
@@ -57,6 +59,17 @@ export class Promises {
 
   get counts(): PromiseCounts {
     return { assignments: this.#requestOfToken.size, results: this.#results.size, late: this.#late };
+  }
+
+  /** A trainer has brought a result; `noise` is its metric of that name. */
+  produced(noise: number, worker: { readonly host: string; readonly running: boolean }): void {
+    this.#untold.set(noise, worker);
+  }
+
+  /** Long after the last fault: whoever lived on has delivered what it had. */
+  checkAllTold(): void {
+    for (const [noise, { host, running }] of this.#untold)
+      this.#monitor.expect(!running, () => `worker ${host} lives and never told its result (noise ${noise})`);
   }
 
   /** An answer leaves its coordinator. */
@@ -112,7 +125,8 @@ export class Promises {
   }
 
   async #told(tell: TellRequest, { result, state }: TellResponse): Promise<void> {
-    const { leaseToken: token } = tell;
+    const { leaseToken: token, outcome } = tell;
+    if (outcome?.$case === 'completed') this.#untold.delete(outcome.value.metrics['noise'] ?? NaN);
     const found = await attemptOf(this.#store, leaseToken(token));
     if (found === null) {
       this.#monitor.violate(`the result of lease ${token} was taken, and the lease is unknown`);

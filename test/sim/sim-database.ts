@@ -38,25 +38,33 @@ type Outcome<T> =
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'conflict' };
 
-class Conflict extends Error {}
+/** Takes a transaction back that is to run again. */
+const conflicted = Symbol('conflict');
 
 /** One open transaction. */
 class Connection {
-  readonly error = new StorageUnavailable('the connection to the database was lost');
-  readonly lost: Promise<never>;
   broken = false;
   /** The commit is on its way. */
   sent = false;
-  cut: () => void = () => undefined;
+  #fail: ((error: Error) => void) | null = null;
 
-  constructor() {
-    this.lost = new Promise((_resolve, reject) => {
-      this.cut = () => {
-        this.broken = true;
-        reject(this.error);
-      };
+  /** Ends the transaction, wherever it is. */
+  cut(): void {
+    this.broken = true;
+    this.#fail?.(this.error());
+  }
+
+  error(): Error {
+    return new StorageUnavailable('the connection to the database was lost');
+  }
+
+  /** Settles as `promise` does, or rejects when the connection is cut. */
+  unlessCut<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
+      promise.then(resolve, reject);
+      if (this.broken) reject(this.error());
     });
-    this.lost.catch(() => undefined);
   }
 }
 
@@ -166,31 +174,28 @@ export class SimDatabase {
       try {
         const value = await this.#store.inStudy(id, async (inner) => {
           cancelTimeout();
-          if (connection.broken) throw connection.error;
+          if (connection.broken) throw connection.error();
           cancelTimeout = scheduler.after(idleInTransactionTimeoutMs, () => connection.cut());
           const done = new Promise<T>((resolve, reject) => {
             this.#later(this.#latencyMs(), () =>
               process.deliver(() => {
-                if (connection.broken) reject(connection.error);
+                if (connection.broken) reject(connection.error());
                 else work(this.#transactionOf(process, connection, inner)).then(resolve, reject);
               }),
             );
           });
           settled = done.catch(() => undefined);
-          const result = await Promise.race([done, connection.lost]);
-          if (conflict) throw new Conflict();
+          const result = await connection.unlessCut(done);
+          if (conflict) throw conflicted;
           connection.sent = true;
           const commitMs = 1 + this.#latencyMs();
-          await Promise.race([
-            new Promise<void>((resolve) => scheduler.after(commitMs, resolve)),
-            connection.lost,
-          ]);
+          await connection.unlessCut(new Promise<void>((resolve) => scheduler.after(commitMs, resolve)));
           return result;
         });
         this.#options.committed();
         return { kind: 'committed', value };
       } catch (error) {
-        return error instanceof Conflict ? { kind: 'conflict' } : { kind: 'failed', error };
+        return error === conflicted ? { kind: 'conflict' } : { kind: 'failed', error };
       } finally {
         cancelTimeout();
         forget();
@@ -217,7 +222,7 @@ export class SimDatabase {
         return (...args: unknown[]) =>
           new Promise((resolve, reject) => {
             this.#later(this.#latencyMs(), () => {
-              if (connection.broken) process.deliver(() => reject(connection.error));
+              if (connection.broken) process.deliver(() => reject(connection.error()));
               else
                 method.apply(target, args).then(
                   (value) => process.deliver(() => resolve(value)),

@@ -117,7 +117,7 @@ export class SimWorker {
         mintId: () => mintId('r'),
         stopping: ended,
         register: () => register().then(() => undefined),
-        runnerFor: () => pretendTrainer(this.#world, this.process, gpuMemoryBytes),
+        runnerFor: () => pretendTrainer(this.#world, this, gpuMemoryBytes),
       }),
     );
     for (const slot of working) slot.catch(() => failed.abort());

@@ -70,11 +70,11 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   const budgets = new Map<string, number>();
   let minted = 0;
   const world: World = {
-    ...{ scheduler, draw, trace, monitor, database, network, weather: () => weather },
+    ...{ scheduler, draw, trace, monitor, promises, database, network, weather: () => weather },
     settings: {
       pollIntervalMs: draw.skewed(1_000, 5_000),
       failureShare: draw.chance(0.3) ? 0 : draw.unit() * 0.4,
-      trialMaxMs: draw.skewed(500, 90_000),
+      trialMaxMs: draw.skewed(1_000, 120_000),
     },
     studies: drawStudies(draw).map((definition) => ({
       definition,
@@ -87,7 +87,7 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   const story = new Story(world, hosts, (name, trials) => budgets.set(name, trials));
   story.begin();
 
-  const faultsEndMs = draw.skewed(20_000, 600_000);
+  const faultsEndMs = draw.skewed(30_000, 600_000);
   let overSinceMs: number | null = null;
   let healed = false;
   while (monitor.violation === null) {
@@ -103,7 +103,8 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
     if (nowMs > faultsEndMs + endMaxMs || scheduler.steps > stepsMax)
       monitor.violate(`not over in time: ${story.describe()}`);
   }
-  if (monitor.violation === null) await conclude(world, promises);
+  if (scheduler.nowMs > faultsEndMs + afterglowMs) promises.checkAllTold();
+  if (monitor.violation === null) await conclude(world);
   return {
     ...{ seed, violation: monitor.violation, tail: trace.tail(), virtualMs: scheduler.nowMs },
     ...{ steps: scheduler.steps, counts: promises.counts, digest: trace.digest() },
@@ -112,7 +113,7 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
 }
 
 /** What holds at the end: exact budgets, nothing acknowledged missing, every suggestion recomputable. */
-async function conclude({ monitor, database }: World, promises: Promises): Promise<void> {
+async function conclude({ monitor, database, promises }: World): Promise<void> {
   const store = database.committed;
   for (const study of monitor.studies()) {
     const { name } = study.definition;

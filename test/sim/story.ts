@@ -156,7 +156,7 @@ export class Story {
         return;
       case 'coordinator-freeze':
         process.freeze();
-        return this.#later(draw.skewed(500, 120_000), () => process.thaw());
+        return this.#later(this.#silenceMs(), () => process.thaw());
       case 'clock-step':
         process.skewMs = draw.whole(-weather().skewMaxMs, weather().skewMaxMs);
         return;
@@ -170,7 +170,7 @@ export class Story {
     this.#say(`${what} ${worker.host}`);
     if (what === 'worker-freeze') {
       worker.freeze();
-      return this.#later(draw.skewed(500, 120_000), () => worker.process.thaw());
+      return this.#later(this.#silenceMs(), () => worker.process.thaw());
     }
     if (what === 'worker-crash') worker.crash();
     else worker.drain();
@@ -181,10 +181,10 @@ export class Story {
     const { draw, network } = this.#world;
     const worker = draw.pick(this.#alive());
     if (worker === undefined) return;
-    const cut = this.#coordinators.filter(() => draw.chance(0.6));
+    const cut = this.#coordinators.filter(() => draw.chance(0.8));
     this.#say(`partition of ${worker.host} from ${cut.map(({ name }) => name).join(' ')}`);
     for (const { name } of cut) network.setPartition(worker.host, name, true);
-    this.#later(draw.skewed(1_000, 120_000), () => {
+    this.#later(this.#silenceMs(), () => {
       for (const { name } of cut) network.setPartition(worker.host, name, false);
     });
   }
@@ -216,6 +216,12 @@ export class Story {
       case 'view':
         return people.view(name);
     }
+  }
+
+  /** Shorter than a lease as often as longer, ms. */
+  #silenceMs(): number {
+    const { draw } = this.#world;
+    return draw.chance(0.5) ? draw.skewed(500, 45_000) : draw.whole(40_000, 150_000);
   }
 
   #alive(): readonly SimWorker[] {

@@ -67,7 +67,7 @@ export function drawWeather(draw: Draw): Weather {
     conflict: level(0.2),
     refused: level(0.05),
     skewMaxMs: draw.chance(0.3) ? 0 : draw.skewed(10, 40_000),
-    happeningEveryMs: draw.skewed(1_500, 30_000),
+    happeningEveryMs: draw.skewed(1_500, 20_000),
     happening,
   };
 }

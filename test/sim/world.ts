@@ -2,6 +2,7 @@ import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { Storage } from '../../coordinator/storage/port.js';
 import type { Draw } from './draw.js';
 import type { Monitor } from './monitor.js';
+import type { Promises } from './promises.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimDatabase } from './sim-database.js';
 import type { SimNetwork } from './sim-network.js';
@@ -28,6 +29,7 @@ export interface World {
   readonly draw: Draw;
   readonly trace: Trace;
   readonly monitor: Monitor;
+  readonly promises: Promises;
   readonly database: SimDatabase;
   readonly network: SimNetwork;
   readonly weather: () => Weather;
