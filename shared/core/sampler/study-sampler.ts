@@ -7,6 +7,7 @@ import type { Parameter, Params, Space } from '../space/parameter.js';
 import { trialSeed } from './mt19937.js';
 import { GoodTrialsIndex } from './projection/good-trials.js';
 import { JointSpaceIndex } from './projection/joint-space-index.js';
+import type { Sums } from './projection/open-mixture.js';
 import { ProductSums } from './projection/product-sums.js';
 import { checkCandidates, SpaceModel } from './projection/space-model.js';
 import { TrialTable } from './projection/trial-table.js';
@@ -100,7 +101,7 @@ class TpeProjection {
   /** By the space itself; the same spaces come back until a trial changes them. */
   readonly #models = new Map<Space | Parameter, SpaceModel>();
   #spaces: readonly Space[] = [];
-  #sums: ProductSums | null = null;
+  #sums: Sums | null = null;
 
   constructor({ space, directions }: StudyToSample, settings: TpeSettings) {
     this.#settings = settings;
@@ -144,7 +145,7 @@ class TpeProjection {
     const known = this.#models.get(key);
     if (known !== undefined) return known;
     const { rules, multivariate, group } = this.#settings;
-    this.#sums ??= new ProductSums();
+    this.#sums ??= { wide: new ProductSums(), narrow: new ProductSums() };
     const model = new SpaceModel(
       space,
       estimatorRules(rules, multivariate || group),

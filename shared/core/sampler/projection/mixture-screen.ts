@@ -8,7 +8,7 @@ import { clip } from '../rounding.js';
 import { CellsAxis } from './cells-axis.js';
 import { massInRange, type CoordinateAxis } from './coordinate-axis.js';
 import type { Observations } from './observations.js';
-import { chunkLength, stageTables, type ProductSums } from './product-sums.js';
+import { OpenMixture, type Kernels, type ReplacedRow, type Sums } from './open-mixture.js';
 
 /** One mixture: its kernels by slot in number order, and their weights with the prior's last. */
 export interface ScreenedMixture {
@@ -18,8 +18,6 @@ export interface ScreenedMixture {
   readonly good: boolean;
 }
 
-/** Share of the prior's part of a mixture that may be lost by dropping kernels. */
-const droppedShare = 2e-5;
 /** Products beyond this bound might overflow single precision. */
 const productMax = 1e36;
 
@@ -31,26 +29,17 @@ interface OddKernel {
   readonly sigma: number;
 }
 
-/** The kernels as the inner loop takes them: bad ones stand where their slots are, good ones one after the other. */
-interface Kernels {
-  readonly count: number;
-  readonly rows: Uint32Array;
-  readonly centres: Float32Array;
-  readonly weights: Float32Array;
-  readonly scales: Float32Array;
-}
-
 export class MixtureScreen {
   readonly #observations: Observations;
   readonly #rules: EstimatorRules;
-  readonly #sums: ProductSums;
+  readonly #sums: Sums;
   /** Parameters in the space. */
   readonly #d: number;
   /** Scratch space for the bad kernels, kept because it is large. */
   #weights = new Float32Array(0);
   #scales = new Float32Array(0);
 
-  constructor(observations: Observations, rules: EstimatorRules, d: number, sums: ProductSums) {
+  constructor(observations: Observations, rules: EstimatorRules, d: number, sums: Sums) {
     this.#observations = observations;
     this.#rules = rules;
     this.#d = d;
@@ -58,12 +47,12 @@ export class MixtureScreen {
   }
 
   /**
-   * One total per candidate, given as internal values by parameter of the space; null when single precision cannot hold
-   * them. The axes must have been told the candidates.
+   * Lays a mixture out for the given candidates (internal values by parameter of the space), which the axes must have
+   * been told. It is good until the next one is opened. Null when single precision cannot hold its totals.
    */
-  totals(mixture: ScreenedMixture, candidates: readonly Float64Array[]): Float64Array | null {
+  open(mixture: ScreenedMixture, candidates: readonly Float64Array[]): OpenMixture | null {
     const { tables, coordinates, rowCount } = this.#observations;
-    const sums = this.#sums;
+    const sums = this.#sums.wide;
     const count = candidates[0]?.length ?? 0;
     const odd = this.#rules.bandwidth === 'neighbour' ? this.#oddKernels(mixture) : [];
     sums.begin({
@@ -79,38 +68,29 @@ export class MixtureScreen {
     const kernels = this.#kernels(mixture);
     const largest = this.#fillRows(mixture);
     const replaced = this.#placeOdd(odd, kernels, { largest, mixture });
-    const totals = this.#setThresholds(mixture, largest, kernels) ? this.#run(kernels, count) : null;
-    for (const { at, row } of replaced) kernels.rows[at] = row;
-    if (totals !== null) this.#addPrior(totals, mixture.weights[mixture.slots.length] ?? 0);
-    return totals;
-  }
-
-  /** Adds all kernels up, chunk by chunk. */
-  #run(kernels: Kernels, count: number): Float64Array {
-    const sums = this.#sums;
-    const { tables, coordinates } = this.#observations;
-    const totals = new Float64Array(count);
-    for (let start = 0; start < kernels.count; start += chunkLength) {
-      const end = Math.min(start + chunkLength, kernels.count);
-      sums.weights.set(kernels.weights.subarray(start, end));
-      sums.ids.set(kernels.rows.subarray(start * tables.length, end * tables.length));
-      sums.centres.set(kernels.centres.subarray(start * coordinates.length, end * coordinates.length));
-      sums.scales.set(kernels.scales.subarray(start * coordinates.length, end * coordinates.length));
-      sums.addChunk(end - start, totals);
+    let heaviest = 0;
+    for (let k = 0; k < kernels.count; k++) heaviest = Math.max(heaviest, kernels.weights[k] ?? 0);
+    const top = largest.reduce((product, entry) => product * entry, heaviest * (kernels.count + 1));
+    if (top < productMax) {
+      const prior = this.#priorTotals(count, mixture.weights[mixture.slots.length] ?? 0);
+      return new OpenMixture(kernels, { sums: this.#sums, prior, largest, replaced });
     }
-    return totals;
+    for (const { at, row } of replaced) kernels.rows[at] = row;
+    return null;
   }
 
   /** The prior's own part: 1 on the table axes, a normal around the middle on the others. */
-  #addPrior(totals: Float64Array, weight: number): void {
-    const { points, stride } = this.#sums;
-    for (let j = 0; j < totals.length; j++) {
+  #priorTotals(count: number, weight: number): Float64Array {
+    const { points, stride } = this.#sums.wide;
+    const totals = new Float64Array(count);
+    for (let j = 0; j < count; j++) {
       let squares = 0;
       for (const [c, axis] of this.#observations.coordinates.entries()) {
         squares += ((points[c * stride + j] ?? 0) - 0.5) ** 2 / (1 + axis.cellVariance);
       }
-      totals[j] = (totals[j] ?? 0) + weight * Math.exp(-0.5 * squares);
+      totals[j] = weight * Math.exp(-0.5 * squares);
     }
+    return totals;
   }
 
   /** Bandwidth that kernels of a numeric parameter share, in units of the range. */
@@ -122,7 +102,7 @@ export class MixtureScreen {
 
   /** Fills the rows that the mixture needs; returns the largest entry per axis, at least the prior's 1. */
   #fillRows({ slots, good }: ScreenedMixture): number[] {
-    const { rows, stride } = this.#sums;
+    const { rows, stride } = this.#sums.wide;
     const { tables, firstRow } = this.#observations;
     const common = this.#commonSigma(slots.length);
     return tables.map((axis, t) => {
@@ -152,9 +132,9 @@ export class MixtureScreen {
     odd: readonly OddKernel[],
     kernels: Kernels,
     { largest, mixture }: { largest: number[]; mixture: ScreenedMixture },
-  ): { at: number; row: number }[] {
+  ): ReplacedRow[] {
     const { tables, rowCount } = this.#observations;
-    const { rows, stride } = this.#sums;
+    const { rows, stride } = this.#sums.wide;
     return odd.map(({ position, axis, class: index, sigma }, i) => {
       const target = { rows, offset: (rowCount + i) * stride };
       const top = tables[axis]?.fillRow(index, { kernels: mixture.slots.length + 1, sigma }, target) ?? 1;
@@ -165,27 +145,6 @@ export class MixtureScreen {
       kernels.rows[at] = rowCount + i;
       return { at, row };
     });
-  }
-
-  /**
-   * After each stage a kernel may be dropped when even the largest factors still to come could not make all dropped
-   * kernels together matter beside the prior, whose own part is at least 0.88 of its weight per coordinate. False when a
-   * product might overflow.
-   */
-  #setThresholds(mixture: ScreenedMixture, largest: readonly number[], { weights, count }: Kernels): boolean {
-    const { thresholds } = this.#sums;
-    const prior =
-      (mixture.weights[mixture.slots.length] ?? 0) * 0.88 ** this.#observations.coordinates.length;
-    let heaviest = 0;
-    for (let k = 0; k < count; k++) heaviest = Math.max(heaviest, weights[k] ?? 0);
-    let bound = 1;
-    for (let stage = thresholds.length - 1; stage >= 0; stage--) {
-      thresholds[stage] = (droppedShare * prior) / (count + 1) / bound;
-      for (let t = stage * stageTables; t < Math.min((stage + 1) * stageTables, largest.length); t++) {
-        bound *= largest[t] ?? 1;
-      }
-    }
-    return bound * heaviest * (count + 1) < productMax;
   }
 
   /** Weights, with the parts of the coordinate axes that depend on no candidate (§9), and where the rest is found. */

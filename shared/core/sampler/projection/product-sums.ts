@@ -216,7 +216,8 @@ export interface SumShape {
 export class ProductSums {
   readonly #memory = new WebAssembly.Memory({ initial: 1 });
   readonly #run: () => void;
-  #shape: SumShape = { candidates: 0, rows: 0, tables: 0, coordinates: 0 };
+  /** What the memory is laid out for. */
+  shape: SumShape = { candidates: 0, rows: 0, tables: 0, coordinates: 0 };
   #parameters = new Int32Array(0);
   #totals = new Float32Array(0);
 
@@ -257,7 +258,7 @@ export class ProductSums {
    * filled anew.
    */
   begin(shape: SumShape): void {
-    const { candidates, rows, tables, coordinates } = this.#shape;
+    const { candidates, rows, tables, coordinates } = this.shape;
     const fits =
       shape.candidates === candidates &&
       shape.rows <= rows &&
@@ -291,7 +292,7 @@ export class ProductSums {
     if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
     const { buffer } = this.#memory;
     this.stride = stride;
-    this.#shape = { candidates, rows, tables, coordinates };
+    this.shape = { candidates, rows, tables, coordinates };
     this.#totals = new Float32Array(buffer, at.totals, stride);
     this.weights = new Float32Array(buffer, at.weights, chunkLength);
     this.ids = new Uint32Array(buffer, at.ids, chunkLength * tables);
@@ -316,6 +317,6 @@ export class ProductSums {
     if (kernels === 0) return;
     this.#parameters[0] = kernels;
     this.#run();
-    for (let j = 0; j < this.#shape.candidates; j++) totals[j] = (totals[j] ?? 0) + (this.#totals[j] ?? 0);
+    for (let j = 0; j < this.shape.candidates; j++) totals[j] = (totals[j] ?? 0) + (this.#totals[j] ?? 0);
   }
 }

@@ -9,19 +9,15 @@ import { SamplerError } from '../sampler-error.js';
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
 import { ParzenEstimator, type Columns } from '../tpe/parzen-estimator.js';
 import { mixtureWeights, rampWeights } from '../tpe/weights.js';
+import { contenders } from './contenders.js';
 import type { GoodTrials } from './good-trials.js';
 import { grown } from './growable.js';
 import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
 import { PointReader } from './point-reader.js';
-import type { ProductSums } from './product-sums.js';
+import type { Sums } from './open-mixture.js';
 import type { TrialTable } from './trial-table.js';
 
-/**
- * Candidates whose screened scores are further below the best one's cannot win: each mixture's logarithm is right to
- * about 2e-4 (rounding of coordinates, 7e-5 at twelve deviations; of rows and sums, 4e-5; dropped kernels, 2e-5).
- */
-const scoreMargin = 1e-3;
 /** No slot. */
 const none = 0xffffffff;
 
@@ -49,7 +45,7 @@ export class SpaceModel {
   #running: { readonly number: number; readonly point: Float64Array }[] = [];
 
   /** `space` without single parameters, sorted by name. */
-  constructor(space: Space, rules: EstimatorRules, table: TrialTable, sums: ProductSums) {
+  constructor(space: Space, rules: EstimatorRules, table: TrialTable, sums: Sums) {
     this.#space = space;
     this.#rules = rules;
     this.#table = table;
@@ -155,22 +151,37 @@ export class SpaceModel {
   }
 
   /** Candidates that may be the best, in order. */
-  #contenders(side: GoodSide, bad: Uint32Array, columns: Columns, count: number): number[] {
+  #contenders(side: GoodSide, badSlots: Uint32Array, columns: Columns, count: number): number[] {
     const all = Array.from({ length: count }, (_, j) => j);
     if (count === 1 || !this.#observations.screenable) return all;
     for (const axis of this.#observations.tables) axis.setCandidates(columns);
-    const totals = ({ slots, good, weights }: { slots: Uint32Array; good: boolean; weights: Float64Array }) =>
-      this.#screen.totals(
-        { slots, good, isGood: this.#isGood, weights: mixtureWeights(weights, this.#rules.priorWeight) },
-        columns,
-      );
-    const goodTotals = totals({ slots: side.slots, good: true, weights: side.observationWeights });
-    const badTotals = totals({ slots: bad, good: false, weights: rampWeights(bad.length) });
-    if (goodTotals === null || badTotals === null) return all;
-    const scores = goodTotals.map((total, j) => Math.log(total) - Math.log(badTotals[j] ?? 0));
-    if (!scores.every((score) => Number.isFinite(score))) return all;
-    const threshold = Math.max(...scores) - scoreMargin;
-    return all.filter((j) => (scores[j] ?? 0) >= threshold);
+    const { priorWeight } = this.#rules;
+    const isGood = this.#isGood;
+    const good = this.#screen.open(
+      {
+        slots: side.slots,
+        weights: mixtureWeights(side.observationWeights, priorWeight),
+        isGood,
+        good: true,
+      },
+      columns,
+    );
+    if (good === null) return all;
+    const goodTotals = good.sum(0, good.count).map((total, j) => total + (good.prior[j] ?? 0));
+    good.close();
+    const bad = this.#screen.open(
+      {
+        slots: badSlots,
+        weights: mixtureWeights(rampWeights(badSlots.length), priorWeight),
+        isGood,
+        good: false,
+      },
+      columns,
+    );
+    if (bad === null) return all;
+    const found = contenders(goodTotals, bad);
+    bad.close();
+    return found ?? all;
   }
 }
 
