@@ -1,4 +1,4 @@
-import type { StudyTransaction } from '../storage/port.js';
+import type { StudyTransaction, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { AppError, studyNotFound } from './errors.js';
 import { finishStudyIfDone } from './settle-attempt.js';
@@ -28,35 +28,24 @@ export const resumeStudy = (context: AppContext, name: string): Promise<void> =>
     await finishStudyIfDone(transaction);
   });
 
-/** Trials cancelled per query. */
-const cancelBatch = 1_000;
-
-/** Ends a study: waiting and running trials are cancelled, their workers learn of it with the next heartbeat. */
+/**
+ * Ends a study: waiting and running trials are cancelled, their workers learn of it with the next heartbeat. One
+ * transaction, so that no study is stopped by half when the coordinator dies meanwhile. Stopping twice is fine.
+ */
 export async function stopStudy(context: AppContext, name: string): Promise<void> {
   const nowMs = context.clock.nowMs();
-  const { id } = await requireStudy(context, name);
-  await steer(context, name, (transaction) => transaction.setStudy({ state: 'STOPPED' }));
-  for (;;) {
-    const open = await context.storage.listTrials(id, {
-      fromNumber: 0,
-      limit: cancelBatch,
-      states: ['WAITING', 'RUNNING'],
-    });
-    if (open.length === 0) break;
-    await context.storage.inStudy(id, async (transaction) => {
-      for (const { number } of open) await cancelTrial(transaction, number, nowMs);
-    });
-  }
-  context.signal.notify();
+  await steer(context, name, async (transaction) => {
+    await transaction.setStudy({ state: 'STOPPED' });
+    for (const trial of await transaction.running()) await cancelTrial(transaction, trial, nowMs);
+    for (;;) {
+      const trial = await transaction.nextWaiting(Number.MAX_SAFE_INTEGER);
+      if (trial === null) break;
+      await cancelTrial(transaction, trial, nowMs);
+    }
+  });
 }
 
-async function cancelTrial(
-  transaction: StudyTransaction,
-  number: Parameters<StudyTransaction['trial']>[0],
-  nowMs: number,
-): Promise<void> {
-  const trial = await transaction.trial(number);
-  if (trial === null || (trial.state !== 'WAITING' && trial.state !== 'RUNNING')) return;
+async function cancelTrial(transaction: StudyTransaction, trial: TrialRecord, nowMs: number): Promise<void> {
   const { lease } = trial;
   await transaction.updateTrial({
     ...trial,
