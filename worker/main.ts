@@ -7,14 +7,7 @@ import { systemClock } from '../shared/platform/clock.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, type WorkerConfig } from './config.js';
-import {
-  GpuNotFound,
-  chooseGpu,
-  cpuDevice,
-  parseGpuChoice,
-  type ChosenGpu,
-  type GpuChoice,
-} from './gpu/device.js';
+import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
@@ -124,7 +117,7 @@ async function start(options: StartOptions): Promise<void> {
     ...{ config, clock: systemClock, log, random: Math.random, version },
     childPath: defaultChildPath(),
     commands,
-    device: gpu.kind === 'gpu' ? gpu.device : cpuDevice(config.slots),
+    ...(gpu.kind === 'gpu' ? { device: gpu.device } : {}),
     trainerEnvironment: { ...process.env, ...gpu.environment },
     stopping: stopping.signal,
   });

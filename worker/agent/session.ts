@@ -14,7 +14,13 @@ import { DatasetCache } from './dataset-cache.js';
 import { keepBeating } from './heartbeat.js';
 import { Leases } from './leases.js';
 import { runSlot } from './slot.js';
-import { createTrainerProcess, offeredTrainers, type TrainerProcessOptions } from './trainer-processes.js';
+import {
+  createTrainerProcess,
+  deviceInUse,
+  offeredTrainers,
+  type DeviceInUse,
+  type TrainerProcessOptions,
+} from './trainer-processes.js';
 
 export interface SessionOptions {
   readonly config: WorkerConfig;
@@ -44,10 +50,16 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const failed = new AbortController();
   const ended = AbortSignal.any([stopping, failed.signal]);
   const processes = processOptions(options);
-  const { device } = processes;
-  const register = (): Promise<RegisterResponse> =>
-    registerWith({ client, config, device, log, workerId, version: options.version }, ended);
   const runners = new Map<string, ChildTrainer>();
+  const runnerOf = (index: number, trainer: string): ChildTrainer => {
+    const key = `${index}:${trainer}`;
+    const runner = runners.get(key) ?? createTrainerProcess(trainer, processes);
+    runners.set(key, runner);
+    return runner;
+  };
+  const inUse = deviceInUse(processes, () => runnerOf(0, 'hermite'));
+  const register = async (): Promise<RegisterResponse> =>
+    registerWith({ client, config, ...(await inUse), log, workerId, version: options.version }, ended);
   const trainers = offeredTrainers(processes.commands);
   const slot = (index: number): Promise<void> =>
     runSlot({
@@ -55,12 +67,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
       mintId: randomUUID,
       stopping: ended,
       register: () => register().then(() => undefined),
-      runnerFor: (trainer) => {
-        const key = `${index}:${trainer}`;
-        const runner = runners.get(key) ?? createTrainerProcess(trainer, processes);
-        runners.set(key, runner);
-        return runner;
-      },
+      runnerFor: (trainer) => runnerOf(index, trainer),
     });
   try {
     const { heartbeatIntervalMs } = await register();
@@ -91,29 +98,29 @@ export async function runSession(options: SessionOptions): Promise<void> {
 function processOptions(options: SessionOptions): TrainerProcessOptions {
   const { childPath, config, commands, trainerEnvironment, log } = options;
   const { slots, runtime, slotMemoryBytes } = config;
+  const hostMemoryBytes = slotMemoryBytes ?? hostMemoryPerSlot(slots);
   return {
     ...{ childPath, runtime, log },
     commands: commands ?? new Map(),
-    device: options.device ?? cpuDevice(slots),
-    hostMemoryBytes: slotMemoryBytes ?? hostMemoryPerSlot(slots),
+    device: options.device ?? cpuDevice(slots, hostMemoryBytes),
+    hostMemoryBytes,
     ...(trainerEnvironment === undefined ? {} : { environment: trainerEnvironment }),
   };
 }
 
-interface Registration {
+interface Registration extends DeviceInUse {
   readonly client: CoordinatorClient;
   readonly config: WorkerConfig;
-  readonly device: Device;
   readonly log: Log;
   readonly workerId: string;
   readonly version: string;
 }
 
 async function registerWith(
-  { client, config, device, log, workerId, version }: Registration,
+  { client, config, device, runtime, log, workerId, version }: Registration,
   ended: AbortSignal,
 ): Promise<RegisterResponse> {
-  const { slots, runtime } = config;
+  const { slots } = config;
   const reply = await client.register(
     {
       ...{ workerId, slots, runtime, version, host: os.hostname(), gpuName: device.name },

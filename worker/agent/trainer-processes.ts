@@ -1,10 +1,10 @@
 /** Which trainers a worker offers, and the process that runs each. */
 import path from 'node:path';
 import type { Log } from '../../shared/platform/log.js';
-import type { Device } from '../gpu/device.js';
+import { cpuDevice, type Device } from '../gpu/device.js';
 import { ChildTrainer } from '../trainers/child-trainer.js';
 import type { CommandTrainers } from '../trainers/command/definition.js';
-import { hermitePreflight } from '../trainers/hermite/preflight.js';
+import { hermitePreflight, usesGpu } from '../trainers/hermite/preflight.js';
 import { childTrainers } from '../trainers/protocol.js';
 
 export interface TrainerProcessOptions {
@@ -52,4 +52,29 @@ export function createTrainerProcess(trainer: string, options: TrainerProcessOpt
     args: [trainer, runtime],
     ...(trainer === 'hermite' ? { preflight: (job, chosen) => hermitePreflight(job, chosen, memory) } : {}),
   });
+}
+
+/** What the trials of a worker really run on. */
+export interface DeviceInUse {
+  readonly device: Device;
+  /** Name of the runtime where it is known already, else what was asked for. */
+  readonly runtime: string;
+}
+
+/**
+ * A worker with a GPU starts its trainer before it registers: when the runtime turns out to be one of the CPU, and no program
+ * of its own could use the GPU, it must not promise the GPU's memory. `hermite` is the process of the first slot.
+ */
+export async function deviceInUse(
+  { device, runtime, commands, hostMemoryBytes, log }: TrainerProcessOptions,
+  hermite: () => ChildTrainer,
+): Promise<DeviceInUse> {
+  if (device.uuid === null) return { device, runtime };
+  const started = await hermite().start();
+  if (started === null || usesGpu(started.runtime)) return { device, runtime: started?.runtime ?? runtime };
+  log.warn(
+    { gpu: device.name, runtime: started.runtime, reason: started.reason },
+    'the GPU is not used by the hermite trainer',
+  );
+  return { device: commands.size > 0 ? device : cpuDevice(1, hostMemoryBytes), runtime: started.runtime };
 }

@@ -17,10 +17,10 @@ export function hostMemoryPerSlot(slots: number): number {
   return Math.floor(total / slots);
 }
 
-/** The CPU, its memory divided among the slots. */
-export function cpuDevice(slots: number): Device {
+/** The CPU; its memory is divided among the slots unless one trial's share is given, bytes. */
+export function cpuDevice(slots: number, memoryBytes = hostMemoryPerSlot(slots)): Device {
   const model = os.cpus()[0]?.model.trim() ?? 'CPU';
-  return { uuid: null, name: model, memoryBytes: hostMemoryPerSlot(slots) };
+  return { uuid: null, name: model, memoryBytes };
 }
 
 /** What `--gpu` says. */

@@ -61,6 +61,8 @@ export interface ChildTrainerOptions {
 class RunningChild {
   readonly process: ChildProcess;
   ready: ReadyTrainer | null = null;
+  /** Resolves when the process is ready, or has ended without: null. */
+  readonly started: Promise<ReadyTrainer | null>;
   #stderr = '';
 
   constructor(options: ChildTrainerOptions) {
@@ -77,12 +79,16 @@ class RunningChild {
       this.#stderr = (this.#stderr + text).slice(-stderrTailMax);
     });
     this.process.on('error', (error) => log.warn({ err: error }, 'trainer process'));
-    // It may be ready before the attempt that it is for.
-    this.process.on('message', (message: FromChild) => {
-      if (message.type !== 'ready') return;
-      const { runtime, reason } = message;
-      this.ready = { runtime, reason };
-      log.debug({ runtime, reason }, 'trainer ready');
+    this.started = new Promise((resolve) => {
+      // It may be ready before the attempt that it is for.
+      this.process.on('message', (message: FromChild) => {
+        if (message.type !== 'ready') return;
+        const { runtime, reason } = message;
+        this.ready = { runtime, reason };
+        log.debug({ runtime, reason }, 'trainer ready');
+        resolve(this.ready);
+      });
+      this.process.once('close', () => resolve(null));
     });
   }
 
@@ -145,6 +151,12 @@ export class ChildTrainer {
     // The next attempt's process starts while this one's result is told.
     if (!kept && result.kind === 'done') this.#child = new RunningChild(this.#options);
     return result;
+  }
+
+  /** Starts the process ahead of the first attempt: the runtime it will train on, or null when it cannot start. */
+  start(): Promise<ReadyTrainer | null> {
+    this.#child ??= new RunningChild(this.#options);
+    return this.#child.started;
   }
 
   /** Ends the process and everything it started, and waits until it is gone. The next run starts a new one. */

@@ -1,7 +1,9 @@
 /**
  * How much memory a trial of the Hermite trainer will need, from its sizes alone, so that a hopeless configuration is pruned
  * instead of crashing a process (runtimes.md §4, §5). It follows the buffers of the wasm runtime one by one; what is not a
- * buffer is a constant that was measured (estimate-memory.slow.test.ts compares the sum with real trials).
+ * buffer is a constant that was measured. Against the peaks of real trials (estimate-memory.slow.test.ts), MB measured and
+ * estimated: small 131 / 146, median 267 / 271, large 498 / 502, large with batches of 1,024 812 / 843, maps of 1,024 rows
+ * 765 / 765, without LSTM 220 / 210, batches of 8,192 1,134 / 1,197.
  */
 import { blockWidth, candleFeatures, mapRows, type ModelShape } from './model-shape.js';
 
@@ -37,13 +39,13 @@ const kernelBlock = 64;
 const stripFloats = 8 * kernelBlock * 4;
 
 /** Measured, resident bytes of an idle process with the runtime loaded. */
-const baseBytes = 150 * 1024 * 1024;
+const baseBytes = 120 * 1024 * 1024;
 /** Measured: decoded columns, features, samples, scaled copies and what the collector has not yet taken back. */
-const bytesPerCandle = 1_100;
+const bytesPerCandle = 750;
 /** Copies of the flat parameter vector alive at once: weights, two moments, best weights, gradient, and AdamW's temporaries. */
 const parameterCopies = 14;
 /** Copies of a batch's activations alive at once: on the tape, in the backend's heap, and on their way to the kernels. */
-const activationCopies = 8;
+const activationCopies = 5;
 
 function lstmFloats(rows: number, steps: number, units: number): number {
   const padded = pad4(rows);

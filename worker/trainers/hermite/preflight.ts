@@ -13,14 +13,14 @@ export interface TrialMemory {
   readonly gpuMemoryBytes: number | null;
 }
 
-/** Runtimes that keep the model in a GPU's memory. */
-const gpuRuntimes: readonly string[] = ['webgpu', 'tensorflow-gpu'];
+/** Whether a runtime keeps the model in a GPU's memory. */
+export const usesGpu = (runtime: string): boolean => runtime === 'webgpu' || runtime === 'tensorflow-gpu';
 /** Forecasts are made in batches of this many rows (network.ts). */
 const forecastRows = 512;
 const weekdays = 7;
 
 /** Context columns of the features: rolling means, deviations, autocorrelation, drawdown, exponential means, weekday. */
-const contextWidth =
+export const contextWidth =
   defaultWindows.momentumWindows.length +
   defaultWindows.volatilityWindows.length +
   2 +
@@ -79,7 +79,7 @@ export function hermitePreflight(job: TrialJob, runtime: string, memory: TrialMe
   const params = evaluation.ok ? parseHermiteParams(job.params, evaluation.evaluation) : null;
   if (params?.ok !== true) return null;
   const estimate = estimateOf(params.params, candlesIn(job.dataPath));
-  const onGpu = gpuRuntimes.includes(runtime) && memory.gpuMemoryBytes !== null;
+  const onGpu = usesGpu(runtime) && memory.gpuMemoryBytes !== null;
   const available = onGpu ? memory.gpuMemoryBytes : memory.hostMemoryBytes;
   // On a GPU the candles and the process itself stay in the machine's memory.
   const needed = totalMemory(estimate) - (onGpu ? estimate.base + estimate.data : 0);
