@@ -108,7 +108,7 @@ describe('a process that cannot start', () => {
     [['hermite', 'abacus'], "unknown runtime 'abacus': use auto or one of wasm"],
   ])('%j says why', async (args, message) => {
     const { next, exit } = start(...args);
-    expect(await next()).toEqual({ type: 'failed', reason: 'error', message });
+    expect(await next()).toEqual({ type: 'failed', reason: 'error', message, peakMemoryBytes: null });
     expect(await exit).toEqual([childExitCodes.cannotStart, null]);
   });
 });
@@ -134,7 +134,7 @@ describe('the hermite trainer in a process', () => {
     const { next, send } = start('hermite');
     await next();
     send({ type: 'run', job: job({ ...tiny, drop_out: 0.1 }) });
-    expect(await next()).toEqual({
+    expect(await next()).toMatchObject({
       type: 'failed',
       reason: 'error',
       message: 'parameter.drop_out: unknown key; did you mean dropout?',
