@@ -52,9 +52,40 @@ describe('progress', () => {
     expect(line).toContain('best #3: Score 0.6123 AUC 0.6000 DirAcc 0.5500 Sharpe NaN');
     // Fifteen left at five a minute.
     expect(line).toContain('ETA 3m 00s');
-    expect(barLine(state(5), 60).length).toBeLessThan(60);
     expect(barLine(state(0, { best: null }), 200)).toContain('ETA –');
     expect(barLine(state(20), 200)).toContain('ETA 0s');
+  });
+
+  /** Thousands of trials for hours, with figures of the usual size. */
+  const large = (done: number, sharpe: number): ProgressState => {
+    const small = state(done);
+    const counts = { ...small.study.counts, RUNNING: 16 };
+    return {
+      ...{ finishedHere: done, elapsedMs: 8 * 3_600_000 },
+      study: { ...small.study, trialsMax: 2500, oomAttempts: 12, counts },
+      best: trial({ number: trialNumber(987), metrics: { auc: 0.6, dir_acc: 0.55, sharpe, mcc: 1 } }),
+    };
+  };
+
+  it('shows every field on a terminal of 80 columns', () => {
+    const line = barLine(large(1000, -1.234), 80);
+    expect(line).toBe('1000/2500 run 16 OOM 12 ETA 12h Score 0.612 AUC 0.600 DirAcc 0.550 Sharpe -1.23');
+    expect(line).toHaveLength(79);
+    // Small studies keep a bar.
+    expect(barLine(state(5), 80)).toBe(
+      '██░░░░ 5/20 run 2 OOM 1 ETA 3m00s Score 0.612 AUC 0.600 DirAcc 0.550 Sharpe NaN',
+    );
+    expect(barLine(large(1000, -12_345), 80)).toMatch(/ Sharpe -1e\+4$/);
+  });
+
+  it('leaves out whole fields where even that is too narrow', () => {
+    expect(barLine(large(1000, -1.234), 60)).toBe('1000/2500 run 16 OOM 12 ETA 12h Score 0.61 AUC 0.60');
+    expect(barLine(state(5), 60)).toBe('5/20 run 2 OOM 1 ETA 3m Score 0.61 AUC 0.60 DirAcc 0.55');
+    for (let width = 1; width <= 160; width += 1) {
+      const line = barLine(large(1000, -1.234), width);
+      expect(line.length).toBeLessThan(width);
+      expect(line).toMatch(/^$|[\dhms]$/);
+    }
   });
 
   it('measures the pace since this process began, not since the study began', () => {
