@@ -166,10 +166,11 @@ export class CellsAxis implements TableAxis {
     const grid = this.#grid;
     const inversePrior = this.#inversePrior;
     const perRange = 1 / (1 - (beyond[point] ?? 0) - (beyond[this.#gridPoints - 1 - point] ?? 0));
+    const count = grid.length;
     let largest = 0;
-    for (let j = 0; j < grid.length; j++) {
-      const distance = Math.abs((grid[j] ?? 0) - point);
-      const ratio = (masses[distance] ?? 0) * (inversePrior[j] ?? 0) * perRange;
+    for (let j = 0; j < count; j++) {
+      const steps = (grid[j] ?? 0) - point;
+      const ratio = (masses[steps < 0 ? -steps : steps] ?? 0) * (inversePrior[j] ?? 0) * perRange;
       rows[offset + j] = ratio < ratioMin ? 0 : ratio;
       if (ratio > largest) largest = ratio;
     }

@@ -2,10 +2,11 @@
 import type { OpenMixture } from './open-mixture.js';
 
 /**
- * Candidates whose screened scores are further below the best one's cannot win: each mixture's logarithm is right to
- * about 2e-4 (rounding of coordinates, 7e-5 at twelve deviations; of rows and sums, 4e-5; dropped kernels, 4e-5).
+ * Candidates whose screened scores are further below the best one's cannot win. A mixture's logarithm is right to about
+ * 1e-4: rounding of coordinates (3.6e-5 for a kernel six deviations away with the smallest bandwidth), of rows (2e-6), of
+ * sums (1.5e-5), the power series (2.5e-6) and dropped kernels (4e-5). A difference of two scores has four of these.
  */
-const scoreMargin = 1e-3;
+const scoreMargin = 5e-4;
 /** Candidates that are judged together: as many as the inner loop takes at a time. */
 const groupSize = 16;
 /** Part of the kernels, the newest, that all candidates are first compared by. */

@@ -26,14 +26,19 @@ const feasiblePruned = 1;
 const infeasible = 2;
 
 /**
- * One objective: a trial's place in the queue is a triple of numbers, so that the best few are found in one pass over
- * typed arrays (0.2 ms for 100,000 trials); an order that is kept up to date would not pay.
+ * One objective: a trial's place in the queue is a triple of numbers, and at most 25 trials are good, so that the best few
+ * are kept as a list; it is searched anew only when their number changes.
  */
 class BestByValue implements GoodFinder {
   readonly #direction: Direction;
   readonly #rules: TpeRules;
   #count = 0;
   #isConstrained = false;
+  /** The good ones among the rows searched so far, best first. */
+  #best: number[] = [];
+  #searched = 0;
+  /** Whether places in the queue have changed since. */
+  #isReordered = false;
   #numbers = new Float64Array(0);
   #parts = new Uint8Array(0);
   /** Value, minus the last step, or violation, by part. */
@@ -62,7 +67,10 @@ class BestByValue implements GoodFinder {
     this.#firsts[row] = first;
     this.#seconds[row] = second;
     this.#unconstrained[row] = trial.constraints === undefined ? 1 : 0;
-    if (trial.constraints !== undefined) this.#isConstrained = true;
+    if (trial.constraints !== undefined && !this.#isConstrained) {
+      this.#isConstrained = true;
+      this.#isReordered = true;
+    }
   }
 
   #place(trial: FinishedTrial): { part: number; first: number; second: number } {
@@ -79,16 +87,23 @@ class BestByValue implements GoodFinder {
 
   find(): GoodTrials {
     const wanted = goodCount(this.#count, 1, this.#rules);
-    const best: number[] = [];
-    for (let row = 0; row < this.#count; row++) {
+    // While the number of good trials stays, only a newcomer can be one.
+    if (wanted !== this.#best.length || this.#isReordered) {
+      this.#best = [];
+      this.#searched = 0;
+      this.#isReordered = false;
+    }
+    const best = this.#best;
+    for (let row = this.#searched; row < this.#count; row++) {
       const worst = best.length === wanted ? (best[wanted - 1] ?? 0) : -1;
       if (worst >= 0 && (this.#isOut(row, worst) || !this.#isBefore(row, worst))) continue;
       const place = firstWhere(best.length, (i) => this.#isBefore(row, best[i] ?? 0));
       best.splice(place, 0, row);
       if (best.length > wanted) best.pop();
     }
-    best.sort((a, b) => (this.#numbers[a] ?? 0) - (this.#numbers[b] ?? 0));
-    return { rows: Uint32Array.from(best), weights: null };
+    this.#searched = this.#count;
+    const byNumber = best.toSorted((a, b) => (this.#numbers[a] ?? 0) - (this.#numbers[b] ?? 0));
+    return { rows: Uint32Array.from(byNumber), weights: null };
   }
 
   /** Most trials are out by their value alone, which costs less to see than their whole place. */
