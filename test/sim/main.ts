@@ -97,7 +97,7 @@ async function main(): Promise<number> {
   const options = parse(process.argv.slice(2));
   const startedMs = performance.now();
   const sum = { runs: 0, virtualMs: 0, steps: 0, finished: 0, assignments: 0, results: 0, late: 0 };
-  let failed: Simulated | null = null;
+  const failures: Simulated[] = [];
   const count = (result: Simulated): void => {
     sum.runs += 1;
     sum.virtualMs += result.virtualMs;
@@ -106,23 +106,24 @@ async function main(): Promise<number> {
     sum.assignments += result.counts.assignments;
     sum.results += result.counts.results;
     sum.late += result.counts.late;
-    if (result.violation !== null && failed === null) failed = result;
+    if (result.violation !== null) failures.push(result);
   };
   if (options.trace || options.seeds === 1) {
     const { seed, mutant } = options;
     count(await simulate({ seed, mutant, ...(options.trace ? { print } : {}) }));
   } else
     await inThreads(options, count).catch((error: unknown) => {
-      if (failed === null) throw error;
+      if (failures.length === 0) throw error;
     });
-  if (failed !== null) printFailure(failed, options.mutant);
+  const [failed] = failures;
+  if (failed !== undefined) printFailure(failed, options.mutant);
   const seconds = (performance.now() - startedMs) / 1_000;
   print(
-    `${sum.runs} of ${options.seeds} seeds in ${seconds.toFixed(1)} s: ${failed === null ? 'all invariants held' : 'FAILED'}; ` +
+    `${sum.runs} of ${options.seeds} seeds in ${seconds.toFixed(1)} s: ${failed === undefined ? 'all invariants held' : 'FAILED'}; ` +
       `${(sum.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${sum.steps} events, ${sum.finished} trials finished, ` +
       `${sum.assignments} leases, ${sum.results} results acknowledged, ${sum.late} late`,
   );
-  return failed === null ? 0 : 1;
+  return failed === undefined ? 0 : 1;
 }
 
 if (isMainThread) {

@@ -71,7 +71,7 @@ export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>
     const remembered = new Map<StudyId, number>();
     return withStorage(storage, {
       inStudy: async (id, work) => {
-        let left: number | null = null;
+        const left: number[] = [];
         const result = await storage.inStudy(id, (transaction) =>
           work(
             withTransaction(transaction, {
@@ -82,13 +82,14 @@ export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>
               },
               insertTrial: async (trial) => {
                 const inserted = await transaction.insertTrial(trial);
-                left = transaction.study().nextNumber;
+                left.push(transaction.study().nextNumber);
                 return inserted;
               },
             }),
           ),
         );
-        if (left !== null) remembered.set(id, left);
+        const last = left.at(-1);
+        if (last !== undefined) remembered.set(id, last);
         return result;
       },
     });

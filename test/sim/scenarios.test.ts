@@ -136,6 +136,7 @@ describe('a result that comes though the lease was lost', () => {
     const app = testApp(createMemoryStorage());
     const stopping = new AbortController();
     const told: TellRequest[] = [];
+    let asks = 0;
     const assignment = AskResponse.fromPartial({
       outcome: {
         $case: 'assignment',
@@ -145,10 +146,13 @@ describe('a result that comes though the lease was lost', () => {
     const never = (): Promise<never> => Promise.reject(new Error('not expected'));
     const calls: TrialCalls = {
       ...{ register: never, release: never, report: never, heartbeat: never, close: () => undefined },
-      ask: () => Promise.resolve(assignment),
+      ask: () => {
+        asks += 1;
+        if (asks > 1) stopping.abort();
+        return Promise.resolve(asks > 1 ? AskResponse.fromPartial({}) : assignment);
+      },
       tell: (request) => {
         told.push(request);
-        stopping.abort();
         return Promise.resolve({ result: TellResponse_Result.LEASE_LOST, state: TrialState.WAITING });
       },
       fetchDataset: () => {
@@ -162,6 +166,7 @@ describe('a result that comes though the lease was lost', () => {
       ...{ client, leases, clock, log: silentLog, workerId: 'w1', study: null, trainers: [] },
       cache: new DatasetCache('/nowhere', client, silentLog),
       mintId: () => 'r1',
+      random: () => 0.5,
       stopping: stopping.signal,
       register: never,
       runnerFor: () => ({

@@ -39,7 +39,7 @@ type Outcome<T> =
   | { readonly kind: 'conflict' };
 
 /** Takes a transaction back that is to run again. */
-const conflicted = Symbol('conflict');
+const conflicted = new Error('serialization failure');
 
 /** One open transaction. */
 class Connection {
@@ -133,7 +133,7 @@ export class SimDatabase {
               if (!this.#up || draw.chance(weather().replyLost)) unavailable('the answer was lost');
               else answer(() => resolve(value));
             },
-            (error: unknown) => answer(() => reject(error as Error)),
+            (error: unknown) => answer(() => reject(asError(error))),
           );
       });
     });
@@ -226,7 +226,7 @@ export class SimDatabase {
               else
                 method.apply(target, args).then(
                   (value) => process.deliver(() => resolve(value)),
-                  (error: unknown) => process.deliver(() => reject(error as Error)),
+                  (error: unknown) => process.deliver(() => reject(asError(error))),
                 );
             });
           });
@@ -245,3 +245,5 @@ export class SimDatabase {
     else this.#options.scheduler.after(ms, run);
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

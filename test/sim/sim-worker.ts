@@ -115,6 +115,8 @@ export class SimWorker {
         study: null,
         trainers: ['instant'],
         mintId: () => mintId('r'),
+        // The simulation draws for whole processes; the spread of one slot's retries is not of interest.
+        random: () => 0.5,
         stopping: ended,
         register: () => register().then(() => undefined),
         runnerFor: () => pretendTrainer(this.#world, this, gpuMemoryBytes),

@@ -111,30 +111,44 @@ export class Story {
       case 'coordinator-crash':
       case 'coordinator-freeze':
       case 'coordinator-restart':
-      case 'clock-step':
-        return this.#toCoordinator(what);
+      case 'clock-step': {
+        this.#toCoordinator(what);
+        return;
+      }
       case 'worker-crash':
       case 'worker-freeze':
-      case 'worker-drain':
-        return this.#toWorker(what);
+      case 'worker-drain': {
+        this.#toWorker(what);
+        return;
+      }
       case 'worker-added':
         if (this.#alive().length < workersMax) this.#addWorker();
         return;
-      case 'partition':
-        return this.#partition();
+      case 'partition': {
+        this.#partition();
+        return;
+      }
       case 'database-down':
         this.#say('database goes away');
         database.setUp(false);
-        return this.#later(draw.skewed(200, 60_000), () => database.setUp(true));
+        {
+          this.#later(draw.skewed(200, 60_000), () => database.setUp(true));
+          return;
+        }
       case 'database-slow':
         database.setSlow(true);
-        return this.#later(draw.skewed(1_000, 60_000), () => database.setSlow(false));
+        {
+          this.#later(draw.skewed(1_000, 60_000), () => database.setSlow(false));
+          return;
+        }
       case 'enqueue':
       case 'pause':
       case 'stop':
       case 'raise-budget':
-      case 'view':
-        return this.#byPeople(what);
+      case 'view': {
+        this.#byPeople(what);
+        return;
+      }
     }
   }
 
@@ -156,7 +170,10 @@ export class Story {
         return;
       case 'coordinator-freeze':
         process.freeze();
-        return this.#later(this.#silenceMs(), () => process.thaw());
+        {
+          this.#later(this.#silenceMs(), () => process.thaw());
+          return;
+        }
       case 'clock-step':
         process.skewMs = draw.whole(-weather().skewMaxMs, weather().skewMaxMs);
         return;
@@ -170,7 +187,8 @@ export class Story {
     this.#say(`${what} ${worker.host}`);
     if (what === 'worker-freeze') {
       worker.freeze();
-      return this.#later(this.#silenceMs(), () => worker.process.thaw());
+      this.#later(this.#silenceMs(), () => worker.process.thaw());
+      return;
     }
     if (what === 'worker-crash') worker.crash();
     else worker.drain();
@@ -196,11 +214,16 @@ export class Story {
     if (study === undefined) return;
     const { name } = study.definition;
     switch (what) {
-      case 'enqueue':
-        return people.enqueue(name, drawParams(draw));
+      case 'enqueue': {
+        people.enqueue(name, drawParams(draw));
+        return;
+      }
       case 'pause':
         people.pause(name);
-        return this.#later(draw.skewed(500, 120_000), () => people.resume(name));
+        {
+          this.#later(draw.skewed(500, 120_000), () => people.resume(name));
+          return;
+        }
       case 'stop':
         if (name !== stoppable) return;
         people.stop(name);
@@ -211,10 +234,13 @@ export class Story {
         this.#raised.add(name);
         const trials = study.trials() + draw.whole(1, 6);
         this.#setBudget(name, trials);
-        return people.raiseBudget(name, trials);
+        people.raiseBudget(name, trials);
+        return;
       }
-      case 'view':
-        return people.view(name);
+      case 'view': {
+        people.view(name);
+        return;
+      }
     }
   }
 
