@@ -1,15 +1,16 @@
 /** Composition root of the coordinator: arguments and environment in, commands wired, signals handled. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { AppError } from './app/errors.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
+import { autoOrNumber, checkEnvironment, hostPort, trialBudget } from './cli/option-values.js';
 import { addResultCommands } from './cli/result-commands.js';
 import { StatusLine } from './cli/status-line.js';
 import { start } from './cli/start.js';
-import { addStudyCommands, trialBudget } from './cli/study-commands.js';
+import { addStudyCommands } from './cli/study-commands.js';
 import { addSuggestCommand } from './cli/suggest-command.js';
 import { defaults } from './config.js';
 
@@ -32,20 +33,6 @@ const version = (
     version: string;
   }
 ).version;
-
-function workers(text: string): number | 'auto' {
-  if (text === 'auto') return text;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 1_024)
-    throw new InvalidArgumentError('Give auto or a number from 0 to 1024.');
-  return value;
-}
-
-function address(text: string): string {
-  const port = Number(/^(?:[^\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(text)?.[1] ?? NaN);
-  if (!(port <= 65_535)) throw new InvalidArgumentError('Give HOST:PORT, for example 127.0.0.1:50051.');
-  return text;
-}
 
 function startCommand(program: Command): void {
   const command = program
@@ -75,7 +62,7 @@ const startOptions = (): readonly Option[] => [
   new Option('--listen <host:port>', 'address for workers and tools')
     .default(defaults.listen)
     .env('PARZEN_LISTEN')
-    .argParser(address),
+    .argParser(hostPort(0)),
 
   new Option('--insecure', 'allow --listen beyond loopback without TLS and tokens')
     .default(false)
@@ -84,7 +71,7 @@ const startOptions = (): readonly Option[] => [
   new Option('--workers <n|auto>', 'local workers; auto: one per core')
     .default(0)
     .env('PARZEN_WORKERS')
-    .argParser(workers),
+    .argParser(autoOrNumber(0, 1_024)),
 
   new Option('--runtime <name>', 'training runtime of local workers').default('auto').env('PARZEN_RUNTIME'),
   new Option('--out <dir>', 'folder for the results').default(defaults.out).env('PARZEN_OUT'),
@@ -154,7 +141,18 @@ const expectedNames: ReadonlySet<string> = new Set([
   'CandleCodecError',
 ]);
 
+/** Options that are switches; any other variable holds the option's value. */
+const switches = ['PARZEN_INSECURE', 'PARZEN_JSON'];
+
+/** Commander takes what it finds in the environment, so the environment is put right before. */
+function readEnvironment(): void {
+  const { unset, problems } = checkEnvironment(process.env, switches);
+  if (problems.length > 0) throw new CommandError(problems.join('\n'), 2);
+  for (const name of unset) Reflect.deleteProperty(process.env, name);
+}
+
 try {
+  readEnvironment();
   await program.parseAsync();
   process.exitCode = 0;
 } catch (error) {

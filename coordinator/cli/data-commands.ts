@@ -1,13 +1,15 @@
 /** `coordinator data …`: market data in and out of the store. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import path from 'node:path';
-import { makeSyntheticCandles } from '../../shared/core/market/synthetic-market.js';
+import { makeSyntheticCandles, syntheticMarketLimits } from '../../shared/core/market/synthetic-market.js';
 import type { Candles } from '../../shared/core/market/candles.js';
 import { describeCandles } from '../../shared/core/market/inspect-candles.js';
+import type { SyntheticMarket } from '../../shared/core/study/definition.js';
 import type { DatasetView } from '../../shared/core/study/study.js';
 import { datasetOf } from '../market-data/dataset.js';
 import { fetchKlines } from '../market-data/fetch-klines.js';
 import { importKlines } from '../market-data/import-klines.js';
+import { dateMs, decimalNumber, wholeNumber } from './option-values.js';
 import { minute, print, table, toJson } from './print.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
@@ -17,23 +19,11 @@ export function addDataCommands(program: Command): void {
     group
       .command('import <file>')
       .description('Binance kline CSV, plain or .gz')
-      .option('--name <name>', 'name of the data set (default: from the file)'),
-  ).action(async (file: string, options: GatewayOptions & { name?: string }) => {
-    const { candles, report, duplicatesDropped } = await importKlines(file);
-    const dropped = duplicatesDropped === 0 ? [] : [`${duplicatesDropped} repeated rows dropped`];
-    await store(candles, options.name ?? nameOfFile(file), options, [...describeCandles(report), ...dropped]);
-  });
-  gatewayOptions(
-    group
-      .command('fetch')
-      .description('closed bars from the Binance REST interface')
-      .requiredOption('--symbol <symbol>', 'for example BTCUSDT')
-      .option('--interval <interval>', 'bar length', '1h')
-      .requiredOption('--from <date>', 'first open time, UTC, for example 2019-01-01', dateMs)
-      .option('--to <date>', 'end of the open times, UTC, excluded (default: now)', dateMs)
-      .option('--base-url <url>', 'REST endpoint', 'https://api.binance.com')
-      .option('--name <name>', 'name of the data set (default: symbol-interval)'),
-  ).action(fetchCommand);
+      .addOption(nameOption('from the file')),
+  ).action(importCommand);
+  const fetching = group.command('fetch').description('closed bars from the Binance REST interface');
+  for (const option of fetchOptions()) fetching.addOption(option);
+  gatewayOptions(fetching).action(fetchCommand);
   gatewayOptions(group.command('list').description('data sets in the store')).action(
     (options: GatewayOptions) =>
       withGateway(options, async (gateway) => {
@@ -41,34 +31,69 @@ export function addDataCommands(program: Command): void {
         print(options.json ? toJson(datasets) : listText(datasets));
       }),
   );
-  gatewayOptions(
-    group
-      .command('synth')
-      .description('make a synthetic market, openly named as such')
-      .option('--name <name>', 'name of the data set', 'synthetic')
-      .option('--seed <n>', 'seed', Number, 1)
-      .option('--bars <n>', 'hourly bars', Number, 10_000)
-      .option('--volatility <x>', 'standard deviation of an hourly log return', Number, 0.005)
-      .option(
-        '--signal <x>',
-        'planted correlation of neighbouring returns; 0 = nothing to predict',
-        Number,
-        0,
-      ),
-  ).action(
-    (
-      options: GatewayOptions & {
-        name: string;
-        seed: number;
-        bars: number;
-        volatility: number;
-        signal: number;
-      },
-    ) => {
-      const { seed, bars, volatility, signal } = options;
-      return store(makeSyntheticCandles({ seed, bars, volatility, signal }), options.name, options, []);
-    },
-  );
+  const making = group.command('synth').description('make a synthetic market, openly named as such');
+  for (const option of synthOptions()) making.addOption(option);
+  gatewayOptions(making).action(synthCommand);
+}
+
+const nameOption = (otherwise: string): Option =>
+  new Option('--name <name>', `name of the data set (default: ${otherwise})`).env('PARZEN_DATA_NAME');
+
+const fetchOptions = (): readonly Option[] => [
+  new Option('--symbol <symbol>', 'for example BTCUSDT').makeOptionMandatory().env('PARZEN_DATA_SYMBOL'),
+  new Option('--interval <interval>', 'bar length').default('1h').env('PARZEN_DATA_INTERVAL'),
+
+  new Option('--from <date>', 'first open time, UTC, for example 2019-01-01')
+    .makeOptionMandatory()
+    .env('PARZEN_DATA_FROM')
+    .argParser(dateMs),
+
+  new Option('--to <date>', 'end of the open times, UTC, excluded (default: now)')
+    .env('PARZEN_DATA_TO')
+    .argParser(dateMs),
+
+  new Option('--base-url <url>', 'REST endpoint')
+    .default('https://api.binance.com')
+    .env('PARZEN_DATA_BASE_URL'),
+
+  nameOption('symbol-interval'),
+];
+
+const synthOptions = (): readonly Option[] => {
+  const { barsMin, barsMax, volatilityMax, signalMax } = syntheticMarketLimits;
+  return [
+    new Option('--name <name>', 'name of the data set').default('synthetic').env('PARZEN_DATA_NAME'),
+    new Option('--seed <n>', 'seed')
+      .default(1)
+      .env('PARZEN_DATA_SEED')
+      .argParser(wholeNumber(0, 2 ** 32 - 1)),
+
+    new Option('--bars <n>', 'hourly bars')
+      .default(10_000)
+      .env('PARZEN_DATA_BARS')
+      .argParser(wholeNumber(barsMin, barsMax)),
+
+    new Option('--volatility <x>', 'standard deviation of an hourly log return')
+      .default(0.005)
+      .env('PARZEN_DATA_VOLATILITY')
+      .argParser(decimalNumber(0, volatilityMax)),
+
+    new Option('--signal <x>', 'planted correlation of neighbouring returns; 0 = nothing to predict')
+      .default(0)
+      .env('PARZEN_DATA_SIGNAL')
+      .argParser(decimalNumber(-signalMax, signalMax)),
+  ];
+};
+
+async function importCommand(file: string, options: GatewayOptions & { name?: string }): Promise<void> {
+  const { candles, report, duplicatesDropped } = await importKlines(file);
+  const dropped = duplicatesDropped === 0 ? [] : [`${duplicatesDropped} repeated rows dropped`];
+  await store(candles, options.name ?? nameOfFile(file), options, [...describeCandles(report), ...dropped]);
+}
+
+function synthCommand(options: GatewayOptions & SyntheticMarket & { name: string }): Promise<void> {
+  const { name, seed, bars, volatility, signal } = options;
+  return store(makeSyntheticCandles({ seed, bars, volatility, signal }), name, options, []);
 }
 
 interface FetchOptions extends GatewayOptions {
@@ -116,15 +141,6 @@ export const nameOfFile = (file: string): string =>
     .basename(file)
     .replace(/(\.csv)?(\.gz)?$/i, '')
     .toLowerCase();
-
-function dateMs(text: string): number {
-  const ms = Date.parse(
-    /[zZ]|[+-]\d\d:?\d\d$/.test(text) ? text : `${text}${text.includes('T') ? 'Z' : 'T00:00Z'}`,
-  );
-  if (Number.isNaN(ms))
-    throw new InvalidArgumentError('Give a date, for example 2019-01-01 or 2019-01-01T12:00.');
-  return ms;
-}
 
 const oneLine = ({ name, hash, rows, firstTimeMs, lastTimeMs }: DatasetView): string =>
   `${name}: ${rows} bars, ${minute(firstTimeMs)} to ${minute(lastTimeMs)} UTC, sha256 ${hash}`;

@@ -1,5 +1,5 @@
 /** Commands that show and write what a study has found. */
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { bestTrials, topTrials } from '../../shared/core/study/ranking.js';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
 import type { StudyView } from '../../shared/core/study/study.js';
@@ -9,6 +9,7 @@ import { defaults } from '../config.js';
 import { bestConfigOf, formatBestConfig } from '../results/best-config.js';
 import { summaryText } from '../results/summary.js';
 import { CommandError } from './command-error.js';
+import { wholeNumber } from './option-values.js';
 import { figure, print, table, toJson } from './print.js';
 import { allTrials, saveResults } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
@@ -22,7 +23,12 @@ export function addResultCommands(program: Command): void {
     program
       .command('top <study>')
       .description('the best trials')
-      .addOption(new Option('-n, --count <n>', 'how many').default(10).argParser(count)),
+      .addOption(
+        new Option('-n, --count <n>', 'how many')
+          .default(10)
+          .env('PARZEN_COUNT')
+          .argParser(wholeNumber(1, 1_000_000)),
+      ),
   ).action((name: string, options: GatewayOptions & { count: number }) =>
     withGateway(options, (gateway) => top(gateway, name, options)),
   );
@@ -30,19 +36,13 @@ export function addResultCommands(program: Command): void {
     program
       .command('export <study>')
       .description('write best_config, top10.csv and trials.csv')
-      .option('--out <dir>', 'folder for the files', defaults.out),
+      .addOption(new Option('--out <dir>', 'folder for the files').default(defaults.out).env('PARZEN_OUT')),
   ).action((name: string, options: GatewayOptions & { out: string }) =>
     withGateway(options, async (gateway) => {
       const { text, files } = await saveResults(gateway, await gateway.get(name), options.out);
       print(options.json ? toJson({ files }) : `${text}\nresults: ${files.join(', ')}`);
     }),
   );
-}
-
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Give a whole number from 1.');
-  return value;
 }
 
 interface Complete {

@@ -1,11 +1,12 @@
 /** Commands that look at studies and steer them. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ParameterValue } from '../../shared/core/space/parameter.js';
 import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';
+import { trialBudget } from './option-values.js';
 import { figure, minute, print, table, toJson } from './print.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
@@ -78,9 +79,13 @@ function addStudyGroup(group: Command): void {
     group
       .command('create <file>')
       .description('create a study from its file, or resume it')
-      .option('--trials <n>', "budget instead of the file's")
-      .option('--data <name>', 'data set by name or hash'),
-  ).action((file: string, options: GatewayOptions & { trials?: string; data?: string }) =>
+      .addOption(
+        new Option('--trials <n>', "budget instead of the file's")
+          .env('PARZEN_TRIALS')
+          .argParser(trialBudget),
+      )
+      .addOption(new Option('--data <name>', 'data set by name or hash').env('PARZEN_DATA')),
+  ).action((file: string, options: GatewayOptions & { trials?: number; data?: string }) =>
     withGateway(options, (gateway) => createFromFile(gateway, file, options)),
   );
   gatewayOptions(group.command('delete <study>').description('remove a study and all its trials')).action(
@@ -95,28 +100,20 @@ function addStudyGroup(group: Command): void {
 async function createFromFile(
   gateway: StudyGateway,
   file: string,
-  options: GatewayOptions & { trials?: string; data?: string },
+  options: GatewayOptions & { trials?: number; data?: string },
 ): Promise<void> {
   const definitionText = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new CommandError(
       `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     );
   });
-  const trials = options.trials === undefined ? null : trialBudget(options.trials);
-  const { study, created } = await gateway.create({ definitionText, trials, dataset: options.data ?? null });
+  const { trials = null, data: dataset = null } = options;
+  const { study, created } = await gateway.create({ definitionText, trials, dataset });
   print(
     options.json
       ? toJson(statusJson(study))
       : `study '${study.name}' ${created ? 'created' : 'resumed'}: ${study.trialsMax} trials`,
   );
-}
-
-/** A budget from the command line. */
-export function trialBudget(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 10_000_000)
-    throw new CommandError(`--trials ${text}: give a whole number from 1 to 10,000,000`, 2);
-  return value;
 }
 
 function paramsOf(text: string): Readonly<Record<string, ParameterValue>> {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { CommandError } from './command-error.js';
 import { print } from './print.js';
 import { SuggestInputError } from './suggest-input.js';
@@ -12,6 +12,8 @@ export function addSuggestCommand(program: Command): void {
   program
     .command('suggest')
     .description('what the sampler would try next on any history, given as JSON on standard input')
+    // What it prints is JSON in any case; taken so that every command takes it.
+    .addOption(new Option('--json', 'print JSON (always)').env('PARZEN_JSON'))
     .action(async () => {
       if (process.stdin.isTTY)
         throw new CommandError(

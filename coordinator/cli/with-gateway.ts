@@ -6,6 +6,7 @@ import { defaults } from '../config.js';
 import { CoordinatorUnreachable, remoteGateway } from '../grpc/remote-gateway.js';
 import { openStorage } from '../storage/open-storage.js';
 import { openContext } from './open-context.js';
+import { hostPort } from './option-values.js';
 
 export interface GatewayOptions {
   readonly coordinator?: string;
@@ -13,20 +14,33 @@ export interface GatewayOptions {
   readonly json: boolean;
 }
 
-/** The options of every command that works on a running coordinator or an open store. */
+/**
+ * The options of every command that works on a running coordinator or an open store. Where one of them is on the command
+ * line and the other in the environment, the command line wins.
+ */
 export function gatewayOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--coordinator <host:port>', `a running coordinator (default: ${defaults.listen})`).env(
-        'PARZEN_COORDINATOR',
-      ),
+      new Option('--coordinator <host:port>', `a running coordinator (default: ${defaults.listen})`)
+        .env('PARZEN_COORDINATOR')
+        .argParser(hostPort(1)),
     )
-    .addOption(
-      new Option('--storage <url|dir>', 'open this store directly instead')
-        .env('PARZEN_STORAGE')
-        .conflicts('coordinator'),
-    )
-    .option('--json', 'print JSON', false);
+    .addOption(new Option('--storage <url|dir>', 'open this store directly instead').env('PARZEN_STORAGE'))
+    .addOption(new Option('--json', 'print JSON').default(false).env('PARZEN_JSON'))
+    .hook('preAction', chooseOne);
+}
+
+function chooseOne(command: Command): void {
+  const storage = command.getOptionValueSource('storage');
+  const coordinator = command.getOptionValueSource('coordinator');
+  if (storage === undefined || coordinator === undefined) return;
+  if (storage === coordinator)
+    command.error(
+      storage === 'env'
+        ? 'error: PARZEN_COORDINATOR and PARZEN_STORAGE are both set; unset one, or give --coordinator or --storage'
+        : 'error: give --coordinator or --storage, not both',
+    );
+  command.setOptionValue(storage === 'cli' ? 'coordinator' : 'storage', undefined);
 }
 
 /**
