@@ -93,6 +93,8 @@ export class Monitor {
       const list = trials.get(record.id);
       if (seen === undefined || list === undefined) {
         this.#seen.set(record.id, { record, trials: [], lowered: false });
+        // Its first trials came with it and were not asked for; nothing else commits at this moment of virtual time.
+        this.look();
         continue;
       }
       if (record === seen.record && list.every((trial, index) => trial === seen.trials[index])) continue;
