@@ -15,8 +15,10 @@ export const defaults = {
   reclaimIntervalMs: 5_000,
   /** A worker seen within this time counts as one that may take a trial, ms (architecture §5). */
   workerMemoryMs: 600_000,
-  /** The progress display looks this often, ms. */
+  /** The progress display looks no more often than this, ms. */
   progressIntervalMs: 500,
+  /** … and at least this often, for what other replicas did, ms. */
+  progressPollMs: 1_000,
   /** Local workers have this long to give their trials back, ms; then they are killed. */
   workerStopGraceMs: 10_000,
 } as const;

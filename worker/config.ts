@@ -15,6 +15,8 @@ export interface WorkerConfig {
   readonly slotMemoryBytes?: number;
   /** Where fetched data sets are kept, by hash. */
   readonly cacheDirectory: string;
+  /** … and where when nothing can be written there; null: nowhere. */
+  readonly fallbackCacheDirectory: string | null;
   /** End when standard input closes: the process that started this worker is gone. */
   readonly exitWithParent: boolean;
   readonly logLevel: LogLevel;
@@ -30,4 +32,14 @@ export function defaultCacheDirectory(
   if (explicit !== undefined && explicit !== '') return explicit;
   const base = environment['XDG_CACHE_HOME'];
   return path.join(base !== undefined && base !== '' ? base : path.join(home, '.cache'), 'parzen');
+}
+
+/** A folder of the user's own in the temporary folder; null when `$PARZEN_CACHE` names the only one wanted. */
+export function fallbackCacheDirectory(
+  environment: Readonly<Record<string, string | undefined>>,
+  temporary: string,
+): string | null {
+  const explicit = environment['PARZEN_CACHE'];
+  if (explicit !== undefined && explicit !== '') return null;
+  return path.join(temporary, `parzen-${process.getuid?.() ?? 'user'}`);
 }

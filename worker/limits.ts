@@ -41,3 +41,7 @@ export const memoryLookMaxMs = 1_000;
 export const nvidiaSmiTimeoutMs = 15_000;
 /** What it may print, bytes. */
 export const nvidiaSmiOutputBytesMax = 1024 * 1024;
+/** Trials in a row that a worker may fail to even start before it gives up. */
+export const unfitMax = 4;
+/** Pause after the first of them, ms; it doubles. */
+export const unfitPauseMs = 1_000;

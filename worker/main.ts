@@ -6,7 +6,7 @@ import path from 'node:path';
 import { systemClock } from '../shared/platform/clock.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
-import { defaultCacheDirectory, type WorkerConfig } from './config.js';
+import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
@@ -87,6 +87,7 @@ async function start(options: StartOptions): Promise<void> {
     runtime: options.runtime,
     ...(options.memory === undefined ? {} : { slotMemoryBytes: options.memory }),
     cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
+    fallbackCacheDirectory: fallbackCacheDirectory(process.env, os.tmpdir()),
     exitWithParent: options.exitWithParent,
     logLevel: options.log,
     logFormat: options.logFormat,

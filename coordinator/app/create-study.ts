@@ -29,6 +29,11 @@ export interface CreatedStudy {
 export async function createStudy(context: AppContext, request: CreateStudyRequest): Promise<CreatedStudy> {
   const { definition, definitionText, dataset } = request;
   const trialsMax = request.trials ?? definition.trials;
+  if (trialsMax < definition.enqueue.length)
+    throw new AppError(
+      'invalid-argument',
+      `study '${definition.name}' enqueues ${definition.enqueue.length} trials; a budget of ${trialsMax} is less than that`,
+    );
   const created = await context.storage.createStudy({
     definition: { ...definition, trials: trialsMax },
     definitionText,
@@ -61,6 +66,11 @@ async function resumeStudy(
     );
   await context.storage.inStudy(existing.id, async (transaction) => {
     const { nextNumber, finishSequence, state } = transaction.study();
+    if (trialsMax < nextNumber)
+      throw new AppError(
+        'failed-precondition',
+        `study '${name}' has given out ${nextNumber} trials already; its budget cannot be ${trialsMax}: give --trials ${nextNumber} or more`,
+      );
     const open = nextNumber < trialsMax || finishSequence < nextNumber;
     const next = state === 'FINISHED' && open ? 'RUNNING' : state === 'RUNNING' && !open ? 'FINISHED' : state;
     await transaction.setStudy({ trialsMax, state: next });
@@ -87,9 +97,12 @@ function differingFields(existing: StudyRecord, request: CreateStudyRequest): re
   const differing: string[] = fields.filter(
     (field) => !sameJson(existing.definition[field], request.definition[field]),
   );
-  if (existing.dataset !== request.dataset) differing.push('data set');
+  if (existing.dataset !== request.dataset)
+    differing.push(`data set (${short(existing.dataset)} then, ${short(request.dataset)} now)`);
   return differing;
 }
+
+const short = (hash: DatasetHash | null): string => (hash === null ? 'none' : `sha256 ${hash.slice(0, 12)}…`);
 
 const sameJson = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
 

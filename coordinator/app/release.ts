@@ -1,16 +1,23 @@
 import type { LeaseToken, RequestId } from '../../shared/core/ids.js';
+import type { FailureReason } from '../../shared/core/study/trial.js';
 import type { AppContext } from './context.js';
 import { settleAttempt } from './settle-attempt.js';
 
+type TakenBack = 'preempted' | 'unfit' | 'lost' | 'gone';
+
+const takenBack = {
+  preempted: { reason: 'preempted', message: 'released by its worker' },
+  unfit: { reason: 'preempted', message: 'released by a worker that cannot run trials' },
+  lost: { reason: 'lost', message: 'no heartbeat within the lease time' },
+  gone: { reason: 'lost', message: 'its worker died with its coordinator' },
+} as const satisfies Record<TakenBack, { reason: FailureReason; message: string }>;
+
 /**
  * Takes a trial back from the worker that holds its lease; it waits for another one. `preempted`: the worker gave it
- * back. `lost`: its lease expired. False when that lease was not held any more.
+ * back. `unfit`: its worker cannot run trials at all. `lost`: its lease expired. `gone`: its worker is known to be dead,
+ * whatever the lease says. False when that lease was not held any more.
  */
-export async function release(
-  context: AppContext,
-  token: LeaseToken,
-  reason: 'preempted' | 'lost',
-): Promise<boolean> {
+export async function release(context: AppContext, token: LeaseToken, how: TakenBack): Promise<boolean> {
   const lease = await context.storage.findLease(token);
   if (lease === null) return false;
   const nowMs = context.clock.nowMs();
@@ -18,18 +25,18 @@ export async function release(
     const trial = await transaction.trial(lease.number);
     if (trial?.lease?.token !== token) return false;
     // A heartbeat may have come in between the look at expired leases and the study's lock.
-    if (reason === 'lost' && trial.lease.expiresAtMs > nowMs) return false;
-    const message = reason === 'lost' ? 'no heartbeat within the lease time' : 'released by its worker';
+    if (how === 'lost' && trial.lease.expiresAtMs > nowMs) return false;
     await settleAttempt(transaction, trial, {
-      outcome: { kind: 'failed', reason, message },
+      outcome: { kind: 'failed', ...takenBack[how] },
       peakMemoryBytes: null,
       nowMs,
       biggerGpuExists: false,
+      unfit: how === 'unfit',
     });
     return true;
   });
   if (released === true) {
-    context.log.info({ trial: lease.number, reason }, 'trial taken back');
+    context.log.info({ trial: lease.number, how }, 'trial taken back');
     context.signal.notify();
   }
   return released ?? false;
@@ -50,7 +57,32 @@ const reclaimBatch = 100;
 /** Takes back every trial whose lease has expired. Any replica may do it at any time; doing it twice changes nothing. */
 export async function reclaim(context: AppContext): Promise<number> {
   let reclaimed = 0;
-  for (const { token } of await context.storage.expiredLeases(context.clock.nowMs(), reclaimBatch))
-    if (await release(context, token, 'lost')) reclaimed += 1;
+  for (;;) {
+    const expired = await context.storage.expiredLeases(context.clock.nowMs(), reclaimBatch);
+    let progress = 0;
+    for (const { token } of expired) if (await release(context, token, 'lost')) progress += 1;
+    reclaimed += progress;
+    if (expired.length < reclaimBatch || progress === 0) return reclaimed;
+  }
+}
+
+/** Workers that a coordinator starts for itself and that die with it have ids that begin so. */
+export const localWorkerPrefix = 'local-';
+
+/**
+ * Takes back the trials of local workers that died with an earlier coordinator, without waiting for their leases. Only for
+ * a store that this process owns alone, before it starts workers of its own.
+ */
+export async function reclaimFromTheDead(context: AppContext): Promise<number> {
+  let reclaimed = 0;
+  for (const { id } of await context.storage.listStudies()) {
+    const running = await context.storage.inStudy(id, (transaction) => transaction.running());
+    for (const { lease } of running ?? [])
+      if (
+        lease?.worker.startsWith(localWorkerPrefix) === true &&
+        (await release(context, lease.token, 'gone'))
+      )
+        reclaimed += 1;
+  }
   return reclaimed;
 }

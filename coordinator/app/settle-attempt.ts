@@ -12,6 +12,8 @@ export interface AttemptEnd {
   readonly nowMs: number;
   /** Is there a live worker with more memory than this attempt's? */
   readonly biggerGpuExists: boolean;
+  /** The worker cannot run trials at all: the attempt counts against nothing. */
+  readonly unfit?: boolean;
 }
 
 export interface Settled {
@@ -33,7 +35,7 @@ export async function settleAttempt(
   assert(trial.state === 'RUNNING' && trial.lease !== null, `trial ${trial.number} is not running`);
   const { definition } = transaction.study();
   const judged = judge(transaction, trial, end.outcome);
-  const moved = transition(trial.state, judged.event, {
+  const moved = transition(trial.state, end.unfit === true ? 'unfit' : judged.event, {
     policy: definition.failure,
     retries: trial.retries,
     biggerGpuExists: end.biggerGpuExists,

@@ -35,6 +35,8 @@ export const resumeStudy = (context: AppContext, name: string): Promise<void> =>
 export async function stopStudy(context: AppContext, name: string): Promise<void> {
   const nowMs = context.clock.nowMs();
   await steer(context, name, async (transaction) => {
+    if (transaction.study().state === 'FINISHED')
+      throw new AppError('failed-precondition', `study '${name}' has finished; there is nothing to stop`);
     await transaction.setStudy({ state: 'STOPPED' });
     for (const trial of await transaction.running()) await cancelTrial(transaction, trial, nowMs);
     for (;;) {

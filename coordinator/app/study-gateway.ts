@@ -76,7 +76,9 @@ async function create(
   const parsed = parseStudyFile(definitionText);
   if (parsed.kind === 'problems') throw new AppError('invalid-argument', parsed.text);
   const { definition } = parsed;
-  const pinned = await requireDataset(context, definition, dataset);
+  // A study keeps the data it began with, whatever its data set's name stands for by now.
+  const existing = dataset === null ? await context.storage.findStudy(definition.name) : null;
+  const pinned = existing?.dataset ?? (await requireDataset(context, definition, dataset));
   const { created } = await createStudy(context, { definition, definitionText, trials, dataset: pinned });
   return { study: await viewStudy(context, definition.name), created };
 }

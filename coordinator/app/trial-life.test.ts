@@ -5,7 +5,8 @@ import { createMemoryStorage } from '../storage/memory/create-memory-storage.js'
 import type { Assignment } from './assignment.js';
 import type { AskOutcome } from './ask.js';
 import { enqueueTrial } from './enqueue-trial.js';
-import { reclaim, release } from './release.js';
+import { reconcileLeases } from './reconcile.js';
+import { reclaim, reclaimFromTheDead, release } from './release.js';
 import { heartbeat, report } from './report.js';
 import { deleteStudy, pauseStudy, resumeStudy, stopStudy } from './steer-study.js';
 import { listTrials, viewStudy } from './study-view.js';
@@ -184,6 +185,24 @@ describe("a trial's life", () => {
     await expect(enqueue('e4', { x: 0 })).rejects.toThrow(/no more trials/);
   });
 
+  it('takes a trial back from a worker that cannot run trials as often as need be, without counting', async () => {
+    for (let attempt = 1; attempt <= 12; attempt += 1) {
+      const assignment = assigned(await app.ask());
+      expect(assignment).toMatchObject({ number: 0, attempt });
+      expect(await release(app.context, assignment.token, 'unfit')).toBe(true);
+    }
+    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'preempted' });
+  });
+
+  it('takes back at once what local workers held that died with an earlier coordinator', async () => {
+    await app.register('local-1');
+    const dead = assigned(await app.ask({ worker: 'local-1' }));
+    const alive = assigned(await app.ask());
+    expect(await reclaimFromTheDead(app.context)).toBe(1);
+    expect(assigned(await app.ask())).toMatchObject({ number: dead.number, attempt: 2 });
+    expect(await tellOf(alive)).toMatchObject({ kind: 'recorded' });
+  });
+
   it('stores what every suggestion saw', async () => {
     const a = assigned(await app.ask());
     const b = assigned(await app.ask());
@@ -196,7 +215,47 @@ describe("a trial's life", () => {
   });
 });
 
+describe('leases after an outage', () => {
+  it('are not taken back before their workers could be heard again', async () => {
+    const app = testApp(createMemoryStorage());
+    await app.register('w1');
+    await app.create(smallStudy());
+    const running = assigned(await app.ask());
+    const silent = assigned(await app.ask());
+    // Ten minutes without any coordinator; then one starts, and one worker reports back within the lease time.
+    app.clock.advance(600_000);
+    const ended = new AbortController();
+    const rounds: string[] = [];
+    const clock = {
+      nowMs: () => app.clock.nowMs(),
+      sleep: async (ms: number): Promise<void> => {
+        app.clock.advance(ms);
+        if (app.clock.nowMs() >= startedAtMs + 30_000 && rounds.length === 0)
+          rounds.push(
+            (await tell(app.context, { token: running.token, outcome: good, peakMemoryBytes: null })).kind,
+          );
+        if (app.clock.nowMs() >= startedAtMs + 60_000) ended.abort();
+      },
+    };
+    const startedAtMs = app.clock.nowMs();
+    await reconcileLeases({ ...app.context, clock }, { intervalMs: 5_000, over: ended.signal });
+    expect(rounds).toEqual(['recorded']);
+    // The one that was never heard of again was taken back after one lease time.
+    expect(assigned(await app.ask())).toMatchObject({ number: silent.number, attempt: 2 });
+  });
+});
+
 describe('resuming a study', () => {
+  it('refuses a budget below what was enqueued or given out', async () => {
+    const app = testApp(createMemoryStorage());
+    await app.register('w1');
+    const definition = smallStudy({ enqueue: [{ x: 0 }, { x: 0.5 }, { x: 1 }] });
+    await expect(app.create(definition, 2)).rejects.toThrow(/enqueues 3 trials.*budget of 2/);
+    await app.create(definition, 4);
+    for (let i = 0; i < 4; i += 1) assigned(await app.ask());
+    await expect(app.create(definition, 3)).rejects.toThrow(/given out 4 trials.*--trials 4/);
+  });
+
   it('goes on with the same definition, and a larger budget opens it again', async () => {
     const app = testApp(createMemoryStorage());
     await app.register('w1');

@@ -22,7 +22,7 @@ export interface LocalWorkers {
 }
 
 /** Restarts of one worker before it counts as failed. */
-const restartsMax = 3;
+const restartsMax = 2;
 
 /**
  * Starts the workers. Each holds our end of its standard input: when this process dies, however, they end as well. Each is
@@ -46,7 +46,8 @@ export function startLocalWorkers(options: LocalWorkersOptions): LocalWorkers {
       const how = signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`;
       options.log.warn({ how, restartsLeft }, 'a local worker ended');
       if (restartsLeft > 0) start(restartsLeft - 1);
-      else reportFailure(how);
+      // As long as one works, the study goes on.
+      else if (running.size === 0) reportFailure(how);
     });
   };
   for (let index = 0; index < options.count; index += 1) start(restartsMax);
@@ -81,13 +82,23 @@ function spawnWorker({ coordinator, study, runtime, log }: LocalWorkersOptions):
     runtime,
     '--exit-with-parent',
   ];
-  const child = spawn(process.execPath, [main, ...args, '--log', 'warn'], {
+  const child = spawn(process.execPath, [main, ...args, '--log', 'warn', '--log-format', 'json'], {
     stdio: ['pipe', 'ignore', 'pipe'],
     detached: true,
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    for (const line of text.split('\n'))
-      if (line.trim() !== '') log.warn({ pid: child.pid }, `worker: ${line.trim()}`);
+    for (const line of text.split('\n')) if (line.trim() !== '') relay(log, line.trim());
   });
   return child;
+}
+
+/** A line of a worker's log, in ours; anything that is no log line (the last words of a crash) as it is. */
+function relay(log: Log, line: string): void {
+  try {
+    const { msg, level, ...fields } = JSON.parse(line) as Record<string, unknown>;
+    delete fields['time'];
+    log[Number(level) >= 50 ? 'error' : 'warn'](fields, `worker: ${String(msg)}`);
+  } catch {
+    log.warn({}, `worker: ${line}`);
+  }
 }

@@ -12,26 +12,37 @@ export interface ProgressOptions {
   readonly log: Log;
   readonly statusLine: StatusLine;
   readonly over: AbortSignal;
+  /** End when trial after trial fails with an error and none completes. */
+  readonly givesUp: boolean;
 }
 
 /**
  * Shows how a study goes until it is over or `over` aborts: on a terminal a bar that is redrawn, and the trials above
- * it; elsewhere one log line per finished trial. Failures of the store are waited out.
+ * it; elsewhere one log line per finished trial. Failures of the store are waited out. Why it gave up, or null.
  */
 export async function showProgress(
   context: AppContext,
   name: string,
   options: ProgressOptions,
-): Promise<void> {
+): Promise<string | null> {
   const display = new Display(context, name, options);
   await display.begin();
+  let hopeless: string | null;
   for (;;) {
     const study = await display.update();
-    if (options.over.aborted || study?.state === 'FINISHED' || study?.state === 'STOPPED') break;
-    await context.signal.wait(context.clock, defaults.progressIntervalMs, options.over);
+    hopeless = options.givesUp ? display.hopeless : null;
+    if (options.over.aborted || hopeless !== null) break;
+    if (study?.state === 'FINISHED' || study?.state === 'STOPPED') break;
+    // Never more often than this, however often something changes; and soon after something did.
+    await context.clock.sleep(defaults.progressIntervalMs, options.over);
+    await context.signal.wait(context.clock, defaults.progressPollMs, options.over);
   }
   display.end();
+  return hopeless;
 }
+
+/** Trials that may fail in a row, before any has completed, until a run gives up. */
+const failuresMax = 5;
 
 class Display {
   readonly #context: AppContext;
@@ -40,6 +51,8 @@ class Display {
   readonly #startedAtMs: number;
   #finishSequence = 0;
   #finishedBefore = 0;
+  /** Trials that failed here with an error, while none completed; null once one did. */
+  #failures: TrialRecord[] | null = [];
 
   constructor(context: AppContext, name: string, options: ProgressOptions) {
     this.#context = context;
@@ -75,6 +88,13 @@ class Display {
     }
   }
 
+  /** What keeps going wrong, when the first trials all failed with an error; else null. */
+  get hopeless(): string | null {
+    const last = this.#failures?.at(-1);
+    if (last === undefined || (this.#failures?.length ?? 0) < failuresMax) return null;
+    return `the first ${failuresMax} trials all failed, the last with: ${last.message}`;
+  }
+
   end(): void {
     this.#options.statusLine.end();
   }
@@ -83,6 +103,8 @@ class Display {
     const { statusLine, log } = this.#options;
     for (const trial of finished) {
       this.#finishSequence = trial.finishSequence ?? this.#finishSequence;
+      if (trial.state === 'COMPLETE') this.#failures = null;
+      else if (trial.reason === 'error') this.#failures?.push(trial);
       log.info({}, trialLine(trial, state));
     }
     if (statusLine.shown) statusLine.show(barLine(state, statusLine.width));

@@ -1,6 +1,6 @@
 /** `coordinator start`: creates or resumes a study, serves it, and with `--workers` runs it to its end. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
@@ -8,13 +8,13 @@ import { describeCandles } from '../../shared/core/market/inspect-candles.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import { storeDataset } from '../app/datasets.js';
-import { reclaim } from '../app/release.js';
+import { reconcileLeases } from '../app/reconcile.js';
+import { reclaimFromTheDead } from '../app/release.js';
 import { defaults } from '../config.js';
 import { startGrpcServer } from '../grpc/server.js';
 import { datasetOf } from '../market-data/dataset.js';
 import { importKlines } from '../market-data/import-klines.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
-import { StorageUnavailable } from '../storage/port.js';
 import { openStorage } from '../storage/open-storage.js';
 import { nameOfFile } from './data-commands.js';
 import { CommandError } from './command-error.js';
@@ -47,13 +47,16 @@ export interface StartOptions {
 /** Runs until the study is over (with local workers) or until stopped. Everything is closed when it returns or throws. */
 export async function start(options: StartOptions): Promise<void> {
   refuseOpenListening(options);
+  if (options.study === null && options.workers !== 0)
+    throw new CommandError('--workers runs one study to its end: name it with --study', 2);
   const file = options.study === null ? null : await readStudyFile(options.study);
+  if (file !== null) await refuseUnwritable(options.out);
   for (const notice of file?.notices ?? []) options.log.info({}, notice);
   const storage = await openStorage(options.storage, { log: options.log });
   try {
     const opened = openContext(storage, options.log, file === null ? null : new Set([file.definition.name]));
-    if (file !== null) await createStudy(opened, file, options);
-    await serve(opened, file?.definition ?? null, options);
+    if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
+    else await runStudy(opened, file, options);
   } finally {
     await storage.close();
   }
@@ -74,6 +77,21 @@ interface StudyFile {
   readonly definition: StudyDefinition;
 }
 
+/** Found out now, not after hours of work. */
+async function refuseUnwritable(directory: string): Promise<void> {
+  const probe = path.join(directory, `.probe-${process.pid}`);
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeFile(probe, '');
+    await rm(probe);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(
+      `--out ${directory}: results cannot be written there (${reason}); name another folder`,
+    );
+  }
+}
+
 async function createStudy(
   { context, gateway }: OpenContext,
   file: StudyFile,
@@ -92,86 +110,114 @@ async function createStudy(
   await gateway.create({ definitionText: file.text, trials: options.trials, dataset });
 }
 
+interface Serving {
+  readonly address: string;
+  readonly over: AbortSignal;
+}
+
+/** Serves while `work` runs. Leases are looked after meanwhile; when that fails, the work is ended and the failure thrown. */
 async function serve(
   opened: OpenContext,
-  definition: StudyDefinition | null,
-  options: StartOptions,
+  { listen, storage, stopping, log }: StartOptions,
+  work: (serving: Serving) => Promise<void>,
 ): Promise<void> {
-  const { context } = opened;
-  const { log } = options;
   const protoDirectory = path.join(import.meta.dirname, '..', '..', '..', 'proto');
-  const { listen } = options;
   const server = await startGrpcServer({ ...opened, listen, protoDirectory });
   const ended = new AbortController();
-  const over = AbortSignal.any([options.stopping, ended.signal]);
-  const reclaiming = reclaimRegularly(opened, over);
-  let workers: LocalWorkers | null = null;
+  const over = AbortSignal.any([stopping, ended.signal]);
+  if (!storage.includes('://')) {
+    // This process owns the store alone, so local workers of an earlier coordinator are gone with it.
+    await reclaimFromTheDead(opened.context);
+    announceCoordinator(storage, server.address);
+  }
+  const leases = reconcileLeases(opened.context, { intervalMs: defaults.reclaimIntervalMs, over });
+  leases.catch(() => ended.abort());
   try {
-    const count = workerCount(options.workers);
-    announce(options.storage, server.address);
-    log.info(
-      { listen: server.address, ...(definition === null ? {} : { study: definition.name }) },
-      'coordinator ready',
-    );
-    if (definition === null) {
-      await waitForAbort(over);
-      return;
-    }
-    const { name: study } = definition;
-    if (count > 0) {
-      const { runtime } = options;
-      workers = startLocalWorkers({
-        ...{ count, coordinator: server.address, study, runtime, log, clock: systemClock },
-        stopGraceMs: defaults.workerStopGraceMs,
-      });
-    } else log.info({}, `start workers with: npx worker start --coordinator ${server.address}`);
-    await runToEnd(opened, study, { options, over, workers });
-    if (count === 0 && !over.aborted) {
-      log.info({ study }, 'study over; serving until stopped');
-      await waitForAbort(over);
-    }
+    log.info({ listen: server.address }, 'coordinator ready');
+    await work({ address: server.address, over });
   } finally {
     ended.abort();
-    await workers?.stop();
     await server.stop();
-    await reclaiming;
-    if (definition !== null) await conclude(opened, definition.name, options);
-    context.signal.notify();
+  }
+  await leases;
+}
+
+async function runStudy(opened: OpenContext, file: StudyFile, options: StartOptions): Promise<void> {
+  const { name } = file.definition;
+  try {
+    await serve(opened, options, async (serving) => {
+      await createStudy(opened, file, options);
+      await refuseIdle(opened, name, options);
+      await workToTheEnd(opened, name, { options, ...serving });
+    });
+  } catch (error) {
+    // What was found so far is worth having; a failure to write it must not hide why the run ended.
+    if ((await opened.context.storage.findStudy(name)) !== null)
+      await conclude(opened, name, options).catch((also: unknown) =>
+        options.log.error({ err: also }, 'the results could not be written'),
+      );
+    throw error;
+  }
+  await conclude(opened, name, options);
+}
+
+/** A study that hands out nothing would look as if it hung. */
+async function refuseIdle(
+  { gateway }: OpenContext,
+  name: string,
+  { storage, log }: StartOptions,
+): Promise<void> {
+  const { state } = await gateway.get(name);
+  const resume = `coordinator resume ${name} --storage ${storage}`;
+  if (state === 'STOPPED')
+    throw new CommandError(`study '${name}' was stopped; to go on with it, run '${resume}' first`);
+  if (state === 'PAUSED')
+    log.warn(
+      { study: name },
+      `the study is paused and hands out nothing; end this and run '${resume}', or resume it from elsewhere`,
+    );
+}
+
+interface Run extends Serving {
+  readonly options: StartOptions;
+}
+
+async function workToTheEnd(opened: OpenContext, study: string, run: Run): Promise<void> {
+  const { options, over, address } = run;
+  const { log, runtime, workers } = options;
+  const count = workers === 'auto' ? availableParallelism() : workers;
+  if (count === 0) {
+    log.info({ study }, `start workers with: npx worker start --coordinator ${address}`);
+    await showProgress(opened.context, study, { log, statusLine: options.statusLine, over, givesUp: false });
+    if (!over.aborted) log.info({ study }, 'study over; serving until stopped');
+    await waitForAbort(over);
+    return;
+  }
+  const local = startLocalWorkers({
+    ...{ count, coordinator: address, study, runtime, log, clock: systemClock },
+    stopGraceMs: defaults.workerStopGraceMs,
+  });
+  try {
+    await watchWorkers(opened, study, { run, local });
+  } finally {
+    await local.stop();
   }
 }
 
-/** Tells a second process on the same folder where to turn. */
-function announce(storage: string, address: string): void {
-  if (!storage.includes('://')) announceCoordinator(storage, address);
-}
-
-const workerCount = (workers: number | 'auto'): number =>
-  workers === 'auto' ? availableParallelism() : workers;
-
-interface Run {
-  readonly options: StartOptions;
-  readonly over: AbortSignal;
-  readonly workers: LocalWorkers | null;
-}
-
 /** Shows progress until the study is over, the user stops, or the local workers are beyond help. */
-async function runToEnd(opened: OpenContext, study: string, { options, over, workers }: Run): Promise<void> {
+async function watchWorkers(
+  opened: OpenContext,
+  study: string,
+  { run, local }: { readonly run: Run; readonly local: LocalWorkers },
+): Promise<void> {
+  const { log, statusLine } = run.options;
   const stop = new AbortController();
-  const watched = showProgress(opened.context, study, {
-    log: options.log,
-    statusLine: options.statusLine,
-    over: AbortSignal.any([over, stop.signal]),
-  });
-  const workersFailed = workers?.failed.then((how) => {
-    stop.abort();
-    return how;
-  });
+  const over = AbortSignal.any([run.over, stop.signal]);
+  const watched = showProgress(opened.context, study, { log, statusLine, over, givesUp: true });
+  const dead = local.failed.then((how) => `the local workers keep dying (${how}); the lines above say why`);
   try {
-    const how = await (workersFailed === undefined ? watched : Promise.race([watched, workersFailed]));
-    if (typeof how === 'string')
-      throw new CommandError(
-        `the local workers keep dying (${how}); the lines above say why. The study can be resumed.`,
-      );
+    const why = await Promise.race([watched, dead]);
+    if (why !== null) throw new CommandError(`${why}. The study can be resumed when that is mended.`);
   } finally {
     stop.abort();
     await watched;
@@ -190,19 +236,8 @@ async function conclude(
   if (files.length > 0) print(`results: ${files.join(', ')}`);
   if (view.state === 'RUNNING' && stopping.aborted)
     log.info({ study }, 'stopped; the same command goes on where this one ended');
-}
-
-async function reclaimRegularly({ context }: OpenContext, over: AbortSignal): Promise<void> {
-  while (!over.aborted) {
-    try {
-      await reclaim(context);
-    } catch (error) {
-      // The store is away for now; leases are looked at again when it is back.
-      if (!(error instanceof StorageUnavailable)) throw error;
-      context.log.warn({ reason: error.message }, 'leases not looked at');
-    }
-    await context.clock.sleep(defaults.reclaimIntervalMs, over);
-  }
+  if (view.state === 'FINISHED' && view.counts.COMPLETE === 0)
+    throw new CommandError(`no trial of study '${study}' was completed; trials.csv has the message of each`);
 }
 
 const waitForAbort = (signal: AbortSignal): Promise<void> =>
@@ -210,15 +245,3 @@ const waitForAbort = (signal: AbortSignal): Promise<void> =>
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-
-/** The text of a file, or an error that names it. */
-export async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new CommandError(
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      2,
-    );
-  }
-}

@@ -95,7 +95,12 @@ function refuse(address: string, error: unknown): never {
   if (!(error instanceof RpcError)) throw error;
   const code = appCodes.get(error.code);
   if (code !== undefined) throw new AppError(code, error.message);
-  if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
+  if (error.code === status.DEADLINE_EXCEEDED)
+    throw new AppError(
+      'failed-precondition',
+      `the coordinator at ${address} did not answer in time; the command may have been carried out: look with 'coordinator status'`,
+    );
+  if (error.code === status.UNAVAILABLE)
     throw new CoordinatorUnreachable(
       `no coordinator answers at ${address} (${error.message}); start one, name it with --coordinator HOST:PORT, ` +
         `or open the store directly with --storage URL|DIR`,

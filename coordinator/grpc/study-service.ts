@@ -9,18 +9,19 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import { InvalidMessage, paramsFromWire, trialStateFromWire } from '../../shared/wire/convert.js';
 import { datasetFromWire, datasetToWire, studyToWire, trialToWire } from '../../shared/wire/convert-study.js';
-import type {
-  CreateStudyRequest,
-  ListTrialsRequest,
-  ListTrialsResponse,
-  StudyServiceServer,
-  Study as WireStudy,
-  UploadDatasetRequest,
-  UploadDatasetResponse,
-  WatchStudyRequest,
-  WatchStudyResponse,
+import {
+  Trial as WireTrial,
+  type CreateStudyRequest,
+  type ListTrialsRequest,
+  type ListTrialsResponse,
+  type StudyServiceServer,
+  type Study as WireStudy,
+  type UploadDatasetRequest,
+  type UploadDatasetResponse,
+  type WatchStudyRequest,
+  type WatchStudyResponse,
 } from '../../shared/wire/gen/parzen/v1/study.js';
-import { studyFileLengthMax } from '../../shared/wire/limits.js';
+import { messageBytesMax, studyFileLengthMax } from '../../shared/wire/limits.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { trialPageMax } from '../app/study-view.js';
 import type { WorkSignal } from '../app/work-signal.js';
@@ -49,7 +50,7 @@ export function studyService(parts: StudyServiceParts): StudyServiceServer {
     pauseStudy: named((name) => gateway.pause(name)),
     resumeStudy: named((name) => gateway.resume(name)),
     stopStudy: named((name) => gateway.stop(name)),
-    listStudies: unaryHandler(log, async () => ({ studies: (await gateway.list()).map(studyToWire) })),
+    listStudies: unaryHandler(log, async () => ({ studies: (await gateway.list()).map(withoutText) })),
     watchStudy: watchStudy(parts),
     listTrials: unaryHandler(log, (request) => listTrials(gateway, request)),
     enqueueTrial: unaryHandler(log, async (request) => {
@@ -89,13 +90,33 @@ async function createStudy(
 }
 
 async function listTrials(gateway: StudyGateway, request: ListTrialsRequest): Promise<ListTrialsResponse> {
-  const { trials, nextNumber } = await gateway.trials(checkedName(request.study, 'study'), {
+  const page = await gateway.trials(checkedName(request.study, 'study'), {
     fromNumber: request.fromNumber,
     limit: request.limit === 0 ? trialPageMax : request.limit,
     states: request.states.map(trialStateFromWire),
   });
-  return { trials: trials.map(trialToWire), ...(nextNumber === null ? {} : { nextNumber }) };
+  const trials = page.trials.map(trialToWire);
+  const fitting = countFitting(trials);
+  // What does not fit into one message starts the next page.
+  const nextNumber = fitting < trials.length ? trials[fitting]?.number : (page.nextNumber ?? undefined);
+  return { trials: trials.slice(0, fitting), ...(nextNumber === undefined ? {} : { nextNumber }) };
 }
+
+/** A page of trials ends at this size, bytes: well below what one message may have. */
+const pageBytesMax = messageBytesMax / 2;
+
+/** How many trials from the first on fit into a page; at least one. */
+function countFitting(trials: readonly WireTrial[]): number {
+  let bytes = 0;
+  const first = trials.findIndex((trial, index) => {
+    bytes += WireTrial.encode(trial).finish().length;
+    return bytes > pageBytesMax && index > 0;
+  });
+  return first < 0 ? trials.length : first;
+}
+
+/** In a list the study files themselves are left out; `GetStudy` has them. */
+const withoutText = (study: StudyView): WireStudy => studyToWire({ ...study, definitionText: '' });
 
 /** A watcher gets news at most this often, ms. */
 const watchIntervalMs = 500;

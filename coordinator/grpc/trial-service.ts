@@ -75,10 +75,10 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
 const tokenOf = (request: { leaseToken: string }): ReturnType<typeof leaseToken> =>
   leaseToken(checkedId(request.leaseToken, 'lease_token'));
 
-async function giveBack(context: AppContext, { lease }: ReleaseRequest): Promise<boolean> {
+async function giveBack(context: AppContext, { lease, unfit }: ReleaseRequest): Promise<boolean> {
   if (lease === undefined) throw new InvalidMessage('lease is missing: lease_token or request_id');
   return lease.$case === 'leaseToken'
-    ? release(context, leaseToken(checkedId(lease.value, 'lease_token')), 'preempted')
+    ? release(context, leaseToken(checkedId(lease.value, 'lease_token')), unfit ? 'unfit' : 'preempted')
     : releaseByRequest(context, requestId(checkedId(lease.value, 'request_id')));
 }
 

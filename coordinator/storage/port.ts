@@ -28,7 +28,7 @@ export class StorageUnavailable extends Error {
 }
 
 export const studyStates = ['RUNNING', 'PAUSED', 'STOPPED', 'FINISHED'] as const;
-/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED for good); FINISHED has used up its budget. */
+/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED has cancelled its open trials); FINISHED has used up its budget. */
 export type StudyState = (typeof studyStates)[number];
 
 export interface NewStudy {

@@ -204,6 +204,43 @@ describe('one clear error', () => {
     );
   });
 
+  /** An unfit machine must not use up the study: nothing counts against any trial. */
+  const expectUntouched = async (study: string): Promise<void> => {
+    const { stdout } = await place.run('coordinator', [
+      'status',
+      study,
+      '--storage',
+      'parzen-data',
+      '--json',
+    ]);
+    expect((JSON.parse(stdout) as object[])[0]).toMatchObject({
+      state: 'RUNNING',
+      counts: { FAIL: 0, COMPLETE: 0, RUNNING: 0 },
+    });
+  };
+
+  it('for a runtime that there is not: no trial is blamed', async () => {
+    const args = ['start', '--study', 'quick', '--workers', '1', '--runtime', 'nonsense', ...anyPort];
+    const stderr = await errorOf(args, 1);
+    expect(stderr).toMatch(/nonsense/);
+    expect(stderr).toMatch(/local workers keep dying/);
+    await expectUntouched('quick');
+  });
+
+  it('for a cache that cannot be written: no trial is blamed', async () => {
+    place.write('cache', 'a file where the folder should be');
+    const stderr = await errorOf(['start', '--study', 'quick', '--workers', '1', ...anyPort], 1);
+    expect(stderr).toMatch(/PARZEN_CACHE/);
+    await expectUntouched('quick');
+  });
+
+  it('for results that cannot be written, before anything is run', async () => {
+    const out = place.write('taken', 'a file');
+    const file = place.write('nowhere.yaml', instantStudyFile('nowhere', 3));
+    expect(await errorOf(['start', '--study', file, '--out', out, ...anyPort], 1)).toMatch(/--out .*taken/);
+    expect(place.has('parzen-data')).toBe(false);
+  });
+
   const mountable = process.getuid?.() === 0 && spawnSync('sh', ['-c', 'command -v mount']).status === 0;
   it.skipIf(!mountable)('for a full disk (needs root to mount a small one)', async (context) => {
     const disk = path.join(place.directory, 'disk');

@@ -83,6 +83,7 @@ describe('a worker over gRPC', () => {
         slots,
         runtime: 'auto',
         cacheDirectory,
+        fallbackCacheDirectory: null,
         exitWithParent: false,
         logLevel: 'silent',
         logFormat: 'text',

@@ -81,10 +81,17 @@ export class CoordinatorClient {
     return answer;
   }
 
-  /** Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. */
-  async release(lease: NonNullable<ReleaseRequest['lease']>, signal: AbortSignal): Promise<boolean> {
+  /**
+   * Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. `unfit`: this worker cannot run
+   * trials, nothing is to be counted against this one.
+   */
+  async release(
+    lease: NonNullable<ReleaseRequest['lease']>,
+    signal: AbortSignal,
+    unfit = false,
+  ): Promise<boolean> {
     const response = await this.#untilAnswered(signal, () =>
-      this.#calls.release({ lease }, { deadlineMs: shortCallDeadlineMs, signal }),
+      this.#calls.release({ lease, unfit }, { deadlineMs: shortCallDeadlineMs, signal }),
     );
     return response.released;
   }

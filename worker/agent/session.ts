@@ -10,6 +10,7 @@ import { cpuDevice, hostMemoryPerSlot, type Device } from '../gpu/device.js';
 import type { ChildTrainer } from '../trainers/child-trainer.js';
 import type { CommandTrainers } from '../trainers/command/definition.js';
 import { CoordinatorClient } from './coordinator-client.js';
+import { usableCacheDirectory } from './cache-directory.js';
 import { DatasetCache } from './dataset-cache.js';
 import { keepBeating } from './heartbeat.js';
 import { Leases } from './leases.js';
@@ -40,13 +41,17 @@ export interface SessionOptions {
   readonly stopping: AbortSignal;
 }
 
-/** Works for a coordinator until `stopping` aborts. All trainer processes are gone when it resolves or rejects. */
+/**
+ * Works for a coordinator until `stopping` aborts; rejects with `WorkerUnfit` when this machine cannot run trials. All
+ * trainer processes are gone when it resolves or rejects.
+ */
 export async function runSession(options: SessionOptions): Promise<void> {
   const { config, clock, log, random, stopping } = options;
+  const cacheDirectory = await usableCacheDirectory(config, log);
   const client = new CoordinatorClient({ address: config.coordinator, clock, random, log });
   const leases = new Leases();
-  const cache = new DatasetCache(config.cacheDirectory, client, log);
-  const workerId = `${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const cache = new DatasetCache(cacheDirectory, client, log);
+  const workerId = `${config.exitWithParent ? 'local-' : ''}${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const failed = new AbortController();
   const ended = AbortSignal.any([stopping, failed.signal]);
   const processes = processOptions(options);
@@ -63,7 +68,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const trainers = offeredTrainers(processes.commands);
   const slot = (index: number): Promise<void> =>
     runSlot({
-      ...{ client, leases, cache, clock, log, workerId, study: config.study, trainers },
+      ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
       mintId: randomUUID,
       stopping: ended,
       register: () => register().then(() => undefined),

@@ -2,6 +2,7 @@
 import type { FailureReason } from '../../shared/core/study/trial.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import { retrying } from '../../shared/wire/call.js';
 import { failureReasonToWire, paramsFromWire } from '../../shared/wire/convert.js';
 import {
   NothingToDo_Reason,
@@ -9,12 +10,13 @@ import {
   type TellRequest,
 } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageLengthMax } from '../../shared/wire/limits.js';
-import { idlePauseMs, releaseTimeoutMs } from '../limits.js';
+import { idlePauseMs, releaseTimeoutMs, unfitMax, unfitPauseMs } from '../limits.js';
 import type { AttemptOptions, AttemptResult } from '../trainers/child-trainer.js';
 import type { TrialJob } from '../trainers/port.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 import type { DatasetCache } from './dataset-cache.js';
 import type { Leases } from './leases.js';
+import { WorkerUnfit } from './worker-unfit.js';
 
 /** Runs attempts one after the other; a process, or a fake in tests. */
 export interface AttemptRunner {
@@ -27,6 +29,8 @@ export interface SlotOptions {
   readonly leases: Leases;
   readonly cache: DatasetCache;
   readonly clock: Clock;
+  /** Uniform on [0, 1); spreads retries. */
+  readonly random: () => number;
   readonly log: Log;
   readonly mintId: () => string;
   readonly workerId: string;
@@ -40,14 +44,22 @@ export interface SlotOptions {
   readonly stopping: AbortSignal;
 }
 
-/** Works until `stopping` aborts. Rejects only for bugs and calls that the coordinator refuses. */
+/**
+ * Works until `stopping` aborts. Rejects with `WorkerUnfit` after several trials in a row that this machine could not even
+ * start (they are given back uncounted), and for bugs and calls that the coordinator refuses.
+ */
 export async function runSlot(options: SlotOptions): Promise<void> {
   const { clock, stopping } = options;
+  let unfitInARow = 0;
   while (!stopping.aborted) {
     const request = { requestId: options.mintId(), workerId: options.workerId, study: options.study };
     const outcome = await askOrGiveBack(options, request);
-    if (outcome?.$case === 'assignment') await runAssignment(options, outcome.value);
-    else if (outcome?.value.reason === NothingToDo_Reason.UNKNOWN_WORKER) await options.register();
+    if (outcome?.$case === 'assignment') {
+      const unfit = await runAssignment(options, outcome.value);
+      unfitInARow = unfit === null ? 0 : unfitInARow + 1;
+      if (unfit !== null && unfitInARow >= unfitMax) throw new WorkerUnfit(unfit);
+      if (unfit !== null) await clock.sleep(unfitPauseMs * 2 ** (unfitInARow - 1), stopping);
+    } else if (outcome?.value.reason === NothingToDo_Reason.UNKNOWN_WORKER) await options.register();
     else await clock.sleep(idlePauseMs, stopping);
   }
 }
@@ -72,7 +84,8 @@ async function askOrGiveBack(options: SlotOptions, request: AskedFor): ReturnTyp
   return undefined;
 }
 
-async function runAssignment(options: SlotOptions, assignment: Assignment): Promise<void> {
+/** Runs one trial and says how it went. The reason when this machine could not run it at all, else null. */
+async function runAssignment(options: SlotOptions, assignment: Assignment): Promise<string | null> {
   const { leaseToken, study, number, attempt } = assignment;
   const fields = { study, trial: number, attempt };
   const leaseSignal = options.leases.hold(leaseToken);
@@ -84,8 +97,13 @@ async function runAssignment(options: SlotOptions, assignment: Assignment): Prom
     // A result that came in spite of the loss is told: the coordinator keeps it as evidence.
     if (result.kind === 'stopped' && leaseSignal.reason === 'lost')
       options.log.warn(fields, 'lease lost; trial dropped');
-    else if (result.kind === 'stopped' && options.stopping.aborted) await giveBack(options, assignment);
+    else if (result.kind === 'unfit') {
+      options.log.error({ ...fields, reason: result.message }, 'this worker cannot run the trial');
+      await giveBack(options, assignment, true);
+      return result.message;
+    } else if (result.kind === 'stopped' && options.stopping.aborted) await giveBack(options, assignment);
     else await tellResult(options, assignment, result, seconds);
+    return null;
   } finally {
     options.leases.drop(leaseToken);
   }
@@ -96,15 +114,16 @@ async function runAttempt(
   assignment: Assignment,
   signal: AbortSignal,
 ): Promise<AttemptResult> {
-  const { client, leases, cache } = options;
+  const { client, leases, cache, clock, random } = options;
   const { leaseToken, datasetHash } = assignment;
   let dataPath: string | null;
   try {
-    dataPath = datasetHash === '' ? null : await cache.ensure(datasetHash);
+    // A coordinator that is away comes back; anything else is this machine's fault or the store's, not the trial's.
+    const patient = { sleep: (ms: number) => clock.sleep(ms, signal), random, signal, attemptsMax: Infinity };
+    dataPath = datasetHash === '' ? null : await retrying(() => cache.ensure(datasetHash), patient);
   } catch (error) {
     if (signal.aborted) return { kind: 'stopped' };
-    const message = `the data set cannot be had: ${textOf(error)}`;
-    return { kind: 'failed', reason: 'error', message };
+    return { kind: 'unfit', message: `the data set cannot be had: ${textOf(error)}` };
   }
   const job: TrialJob = {
     study: assignment.study,
@@ -129,11 +148,13 @@ async function runAttempt(
   });
 }
 
+type ToldResult = Exclude<AttemptResult, { readonly kind: 'unfit' }>;
+
 /** Failures that a worker can tell; the others are found out by the coordinator. */
 const toldReason = (reason: FailureReason): Exclude<FailureReason, 'lost' | 'preempted'> =>
   reason === 'lost' || reason === 'preempted' ? 'error' : reason;
 
-function outcomeOf(result: AttemptResult): Pick<TellRequest, 'outcome' | 'peakMemoryBytes'> {
+function outcomeOf(result: ToldResult): Pick<TellRequest, 'outcome' | 'peakMemoryBytes'> {
   switch (result.kind) {
     case 'done':
       return {
@@ -156,7 +177,7 @@ function outcomeOf(result: AttemptResult): Pick<TellRequest, 'outcome' | 'peakMe
 async function tellResult(
   options: SlotOptions,
   assignment: Assignment,
-  result: AttemptResult,
+  result: ToldResult,
   seconds: number,
 ): Promise<void> {
   const { leaseToken, study, number } = assignment;
@@ -184,10 +205,14 @@ async function tellResult(
   }
 }
 
-async function giveBack(options: SlotOptions, { leaseToken, study, number }: Assignment): Promise<void> {
+async function giveBack(
+  options: SlotOptions,
+  { leaseToken, study, number }: Assignment,
+  unfit = false,
+): Promise<void> {
   try {
     await within(options.clock, releaseTimeoutMs, (signal) =>
-      options.client.release({ $case: 'leaseToken', value: leaseToken }, signal),
+      options.client.release({ $case: 'leaseToken', value: leaseToken }, signal, unfit),
     );
     options.log.info({ study, trial: number }, 'trial given back');
   } catch (error) {

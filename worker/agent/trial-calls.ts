@@ -1,6 +1,6 @@
 /** The calls of the trial service, one try each. Two implementations: gRPC, and the simulation's network. */
-import { credentials } from '@grpc/grpc-js';
-import { clientChannelOptions, unary, type UnaryOptions } from '../../shared/wire/call.js';
+import { credentials, type ServiceError } from '@grpc/grpc-js';
+import { RpcError, clientChannelOptions, unary, type UnaryOptions } from '../../shared/wire/call.js';
 import {
   TrialServiceClient,
   type AskRequest,
@@ -50,10 +50,23 @@ export function grpcTrialCalls(address: string): TrialCalls {
     release: (request, options) => unary(client.release.bind(client), request, options),
     report: (request, options) => unary(client.report.bind(client), request, options),
     heartbeat: (request, options) => unary(heartbeats.heartbeat.bind(heartbeats), request, options),
-    fetchDataset: (hash) => client.fetchDataset({ hash }, { deadline: Date.now() + datasetDeadlineMs }),
+    fetchDataset: (hash) => pieces(client, hash),
     close: () => {
       client.close();
       heartbeats.close();
     },
   };
+}
+
+async function* pieces(client: TrialServiceClient, hash: string): AsyncGenerator<FetchDatasetResponse> {
+  const stream = client.fetchDataset({ hash }, { deadline: Date.now() + datasetDeadlineMs });
+  try {
+    for await (const piece of stream as AsyncIterable<FetchDatasetResponse>) yield piece;
+  } catch (error) {
+    // grpc-js rejects with its own error; retries go by ours.
+    const { code, details } = error as Partial<ServiceError>;
+    throw code === undefined ? error : new RpcError(code, details ?? '', { cause: error });
+  } finally {
+    stream.cancel();
+  }
 }

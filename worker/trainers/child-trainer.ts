@@ -22,7 +22,9 @@ export type AttemptResult =
       /** What the failed attempt had used, bytes, where that is known. */
       readonly peakMemoryBytes?: number | null;
     }
-  | { readonly kind: 'stopped' };
+  | { readonly kind: 'stopped' }
+  /** The trainer cannot start here at all: the trial is not to blame, and the next one would fare no better. */
+  | { readonly kind: 'unfit'; readonly message: string };
 
 export interface AttemptOptions {
   readonly stallTimeoutMs: number;
@@ -283,6 +285,10 @@ class Attempt {
   }
 
   #fail(reason: FailureReason, message: string, { reusable = false } = {}): void {
+    if (this.#child.ready === null) {
+      this.#settle({ result: { kind: 'unfit', message }, reusable: false });
+      return;
+    }
     // A process that runs programs is small itself; what counts is what it runs.
     if (this.#trainer.keepProcess === false) this.#look(this.#child.memoryOfStarted());
     const peakMemoryBytes = this.#memoryBytes;

@@ -3,7 +3,7 @@ import type { StudyDefinition } from './definition.js';
 import type { TrialReason, TrialState } from './trial.js';
 
 export const studyStates = ['RUNNING', 'PAUSED', 'STOPPED', 'FINISHED'] as const;
-/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED for good); FINISHED has used up its budget. */
+/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED has cancelled its open trials); FINISHED has used up its budget. */
 export type StudyState = (typeof studyStates)[number];
 
 export type TrialCounts = Readonly<Record<TrialState, number>>;

@@ -30,6 +30,7 @@ const expected: Record<string, TrialState> = {
   'RUNNING timeout': 'WAITING',
   'RUNNING lost': 'WAITING',
   'RUNNING preempted': 'WAITING',
+  'RUNNING unfit': 'WAITING',
   'RUNNING cancel': 'CANCELLED',
 };
 
@@ -86,6 +87,10 @@ describe('the trial state machine', () => {
     });
     expect(at('RUNNING', 'lost', { retries: { error: 1, timeout: 1, lost: 4 } })).toMatchObject({
       state: 'WAITING',
+    });
+    expect(at('RUNNING', 'unfit', { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
+      state: 'WAITING',
+      retries: { error: 0, timeout: 0, lost: 5 },
     });
     expect(at('RUNNING', 'preempted', { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
       state: 'FAIL',

@@ -2,7 +2,10 @@ import { AssertionError, assertNever } from '../assert.js';
 import type { FailurePolicy } from './definition.js';
 import type { TrialReason, TrialState } from './trial.js';
 
-/** What can happen to a trial. `lost`: its lease expired. `preempted`: its worker gave it back. */
+/**
+ * What can happen to a trial. `lost`: its lease expired. `preempted`: its worker gave it back. `unfit`: its worker cannot run
+ * trials at all (no data set, no runtime), which says nothing about the trial.
+ */
 export const trialEvents = [
   'lease',
   'complete',
@@ -14,6 +17,7 @@ export const trialEvents = [
   'timeout',
   'lost',
   'preempted',
+  'unfit',
   'cancel',
 ] as const;
 export type TrialEvent = (typeof trialEvents)[number];
@@ -32,6 +36,7 @@ const finished = {
   timeout: 'refused',
   lost: 'refused',
   preempted: 'refused',
+  unfit: 'refused',
   cancel: 'refused',
 } as const satisfies Record<TrialEvent, Cell>;
 
@@ -49,6 +54,7 @@ export const transitionTable: Readonly<Record<TrialState, Readonly<Record<TrialE
     timeout: 'policy',
     lost: 'policy',
     preempted: 'policy',
+    unfit: 'WAITING',
     cancel: 'CANCELLED',
   },
   COMPLETE: finished,
@@ -96,6 +102,7 @@ const reasonOf = {
   timeout: 'timeout',
   lost: 'lost',
   preempted: 'preempted',
+  unfit: 'preempted',
   cancel: 'cancelled',
 } as const satisfies Record<TrialEvent, TrialReason | null>;
 
@@ -140,6 +147,7 @@ function byPolicy(
     case 'complete':
     case 'prune':
     case 'infeasible':
+    case 'unfit':
     case 'cancel':
       throw new AssertionError(`no policy decides about ${event}`);
     default:

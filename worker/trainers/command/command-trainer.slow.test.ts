@@ -195,7 +195,7 @@ describe('a program', () => {
       );
     for (const end of ['echo \'{"done":{}}\'', 'exit 1']) {
       const { result } = await run(program(end));
-      const bytes = result.kind === 'stopped' ? null : result.peakMemoryBytes;
+      const bytes = 'peakMemoryBytes' in result ? result.peakMemoryBytes : null;
       expect(bytes).toBeGreaterThan(3e8);
       expect(bytes).toBeLessThan(5e8);
     }
