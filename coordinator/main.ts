@@ -3,10 +3,11 @@ import { Command, CommanderError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
-import { AppError } from './app/errors.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
+import { explain } from './cli/explain.js';
 import { autoOrNumber, checkEnvironment, hostPort, trialBudget } from './cli/option-values.js';
+import { outliveReader } from './cli/print.js';
 import { addResultCommands } from './cli/result-commands.js';
 import { StatusLine } from './cli/status-line.js';
 import { start } from './cli/start.js';
@@ -119,28 +120,6 @@ addResultCommands(program);
 addDataCommands(program);
 addSuggestCommand(program);
 
-/** Failures whose message is meant for the user; anything else is a bug and is shown whole. */
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const known = error instanceof CommandError || error instanceof AppError || expectedNames.has(error.name);
-  return known ? error.message : (error.stack ?? error.message);
-}
-
-/** Typed failures of the adapters, by name: their messages name the place and the remedy. */
-const expectedNames: ReadonlySet<string> = new Set([
-  'ListenError',
-  'CoordinatorUnreachable',
-  'StorageUnavailable',
-  'StorageInUse',
-  'StorageOpenError',
-  'BestConfigError',
-  'MarketDataError',
-  'SuggestInputError',
-  'ResultsError',
-  'SyntheticMarketError',
-  'CandleCodecError',
-]);
-
 /** Options that are switches; any other variable holds the option's value. */
 const switches = ['PARZEN_INSECURE', 'PARZEN_JSON'];
 
@@ -151,6 +130,8 @@ function readEnvironment(): void {
   for (const name of unset) Reflect.deleteProperty(process.env, name);
 }
 
+outliveReader(process.stdout);
+outliveReader(process.stderr);
 try {
   readEnvironment();
   await program.parseAsync();

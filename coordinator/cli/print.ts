@@ -1,6 +1,20 @@
-/** Standard output is the result of a command. */
-export const print = (text: string): void =>
-  void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+/** Standard output is the result of a command. A result without any line, '', prints nothing. */
+export function print(text: string): void {
+  if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+/** What Node says of a stream whose reader has gone. */
+const readerGone: ReadonlySet<unknown> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
+
+/**
+ * Lets a reader of the output go away (`… | head -1`): what would have been printed is dropped, and the command ends as
+ * it would have, its store closed and its study served. Other failures of the stream are thrown.
+ */
+export function outliveReader(stream: NodeJS.WritableStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (!readerGone.has(error.code)) throw error;
+  });
+}
 
 /** JSON with NaN and infinities as the strings `"NaN"`, `"Infinity"`, `"-Infinity"`, which plain JSON lacks. */
 export const toJson = (value: unknown, indent = 2): string =>

@@ -312,11 +312,16 @@ function parseSettings(given: JsonObject, objectives: number): TpeSettings {
   };
 }
 
-/** JSON as Python writes it: NaN and the infinities, which JSON itself does not have, become strings. */
+/**
+ * JSON as Python writes it: NaN and the infinities, which JSON itself does not have, become strings. A byte order mark,
+ * which some editors and shells put in front, is no part of it.
+ */
 function parseJson(text: string): unknown {
-  const strict = text.replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (token) =>
-    token.startsWith('"') ? token : `"${token}"`,
-  );
+  const strict = text
+    .replace(/^\uFEFF/, '')
+    .replace(/"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g, (token) =>
+      token.startsWith('"') ? token : `"${token}"`,
+    );
   try {
     return JSON.parse(strict);
   } catch (error) {

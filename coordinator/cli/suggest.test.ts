@@ -256,3 +256,17 @@ describe('input', () => {
     expect(() => runSuggest(text)).toThrow(message);
   });
 });
+
+describe('input at its edges', () => {
+  const text = (seeds: readonly number[]): string =>
+    JSON.stringify({ space: [{ name: 'x', low: 0, high: 1 }], seeds });
+
+  it('takes a byte order mark in front, and nowhere else', () => {
+    expect(runSuggest(`\uFEFF${text([1])}`)).toBe(runSuggest(text([1])));
+    expect(() => runSuggest(`\uFEFF\uFEFF${text([1])}`)).toThrow('the input is not JSON');
+  });
+
+  it('prints nothing for no seeds', () => {
+    expect(runSuggest(text([]))).toBe('');
+  });
+});

@@ -1,0 +1,23 @@
+import { status } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
+import { RpcError } from '../../shared/wire/call.js';
+import { AppError } from '../app/errors.js';
+import { CommandError } from './command-error.js';
+import { explain } from './explain.js';
+
+describe('explain', () => {
+  it('says in a line what the user can know of', () => {
+    expect(explain(new CommandError('no such file', 2))).toBe('no such file');
+    expect(explain(new AppError('not-found', 'no study x'))).toBe('no study x');
+    expect(explain(new RpcError(status.RESOURCE_EXHAUSTED, 'message larger than 4 MB'))).toBe(
+      'the coordinator could not do it: message larger than 4 MB (RESOURCE_EXHAUSTED)',
+    );
+    expect(explain(new RpcError(status.INTERNAL, ''))).toBe(
+      'the coordinator could not do it: it gave no reason (INTERNAL)',
+    );
+  });
+
+  it('shows a bug whole', () => {
+    expect(explain(new TypeError('x is undefined'))).toMatch(/^TypeError: x is undefined\n\s+at /);
+  });
+});
