@@ -89,7 +89,7 @@ async function top(
     return;
   }
   const objectives = study.definition.objectives.map((objective) => objective.name);
-  const metrics = [...new Set(ranked.flatMap((trial) => Object.keys(trial.metrics)))].slice(0, 6);
+  const metrics = metricColumns(study, ranked);
   const rows = ranked.map((trial, rank) => [
     String(rank + 1),
     `#${trial.number}`,
@@ -98,6 +98,23 @@ async function top(
   ]);
   print(table([['RANK', 'TRIAL', ...objectives.map(upper), ...metrics.map(upper)], ...rows]));
   print(`\n${summaryText(study, all)}`);
+}
+
+/** Metric columns at most, so that a row stays a line. */
+const metricColumnsMax = 6;
+const headlineMetrics = ['auc', 'dir_acc', 'sharpe'];
+
+/** The metrics of a table of trials: those the objective is made of, the headline ones, then others by name. */
+export function metricColumns(
+  { definition }: Pick<StudyView, 'definition'>,
+  trials: readonly Pick<Trial, 'metrics'>[],
+): readonly string[] {
+  const reported = new Set(trials.flatMap(({ metrics }) => Object.keys(metrics)));
+  const weighted = definition.objectives.flatMap(({ weights }) => Object.keys(weights));
+  const others = [...reported].sort();
+  return [...new Set([...weighted, ...headlineMetrics, ...others])]
+    .filter((metric) => reported.has(metric))
+    .slice(0, metricColumnsMax);
 }
 
 const upper = (text: string): string => text.toUpperCase();
