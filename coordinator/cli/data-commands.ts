@@ -131,7 +131,9 @@ async function store(
   notes: readonly string[],
 ): Promise<void> {
   const { record, bytes } = datasetOf(candles, name, Date.now());
-  const stored = await withGateway(options, (gateway) => gateway.putDataset(record, bytes));
+  const stored = await withGateway(options, (gateway) => gateway.putDataset(record, bytes), {
+    create: true,
+  });
   print(options.json ? toJson(stored) : [...notes, `stored ${oneLine(stored)}`].join('\n'));
 }
 

@@ -1,10 +1,9 @@
 import { Option, type Command } from 'commander';
-import { existsSync } from 'node:fs';
 import { silentLog } from '../../shared/platform/log.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { defaults } from '../config.js';
 import { CoordinatorUnreachable, remoteGateway } from '../grpc/remote-gateway.js';
-import { openStorage } from '../storage/open-storage.js';
+import { holdsStore, openStorage } from '../storage/open-storage.js';
 import { openContext } from './open-context.js';
 import { hostPort } from './option-values.js';
 
@@ -45,27 +44,33 @@ function chooseOne(command: Command): void {
 
 /**
  * Runs `work` on the store that was named, else on the coordinator that was named, else on the one on loopback; when
- * nobody answers there, on the embedded store of the current folder, if there is one.
+ * nobody answers there, on the embedded store of the current folder, if there is one. A store that is not there is made
+ * only with `create`, and only where it was named.
  */
 export async function withGateway<T>(
   options: GatewayOptions,
   work: (gateway: StudyGateway) => Promise<T>,
+  { create = false }: { readonly create?: boolean } = {},
 ): Promise<T> {
-  if (options.storage !== undefined) return onStore(options.storage, work);
+  if (options.storage !== undefined) return onStore(options.storage, create, work);
   const remote = remoteGateway(options.coordinator ?? defaults.listen);
   try {
     return await work(remote);
   } catch (error) {
     const mayFallBack = error instanceof CoordinatorUnreachable && options.coordinator === undefined;
-    if (!mayFallBack || !existsSync(defaults.storage)) throw error;
+    if (!mayFallBack || !holdsStore(defaults.storage)) throw error;
   } finally {
     remote.close();
   }
-  return onStore(defaults.storage, work);
+  return onStore(defaults.storage, false, work);
 }
 
-async function onStore<T>(store: string, work: (gateway: StudyGateway) => Promise<T>): Promise<T> {
-  const storage = await openStorage(store, { log: silentLog });
+async function onStore<T>(
+  store: string,
+  create: boolean,
+  work: (gateway: StudyGateway) => Promise<T>,
+): Promise<T> {
+  const storage = await openStorage(store, { log: silentLog, create });
   try {
     return await work(openContext(storage, silentLog, null).gateway);
   } finally {
