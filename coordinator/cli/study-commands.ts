@@ -1,13 +1,12 @@
 /** Commands that look at studies and steer them. */
 import { Option, type Command } from 'commander';
-import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import type { ParameterValue } from '../../shared/core/space/parameter.js';
 import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';
+import { addEnqueueCommand } from './enqueue-command.js';
 import { trialBudget } from './option-values.js';
 import { figure, minute, print, table, toJson } from './print.js';
+import { readText } from './read-text.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 export function addStudyCommands(program: Command): void {
@@ -30,14 +29,7 @@ export function addStudyCommands(program: Command): void {
           print(options.json ? toJson(statusJson(study)) : `study '${name}' is ${study.state}`);
         }),
     );
-  gatewayOptions(
-    program.command('enqueue <study> <params>').description('add a trial: parameters as a JSON object'),
-  ).action((name: string, params: string, options: GatewayOptions) =>
-    withGateway(options, async (gateway) => {
-      const number = await gateway.enqueue(name, { requestId: randomUUID(), params: paramsOf(params) });
-      print(options.json ? toJson({ number }) : `trial ${number} will be tried next`);
-    }),
-  );
+  addEnqueueCommand(program);
   gatewayOptions(
     program
       .command('verify <study>')
@@ -86,7 +78,7 @@ function addStudyGroup(group: Command): void {
       )
       .addOption(new Option('--data <name>', 'data set by name or hash').env('PARZEN_DATA')),
   ).action((file: string, options: GatewayOptions & { trials?: number; data?: string }) =>
-    withGateway(options, (gateway) => createFromFile(gateway, file, options)),
+    withGateway(options, (gateway) => createFromFile(gateway, file, options), { create: true }),
   );
   gatewayOptions(group.command('delete <study>').description('remove a study and all its trials')).action(
     (name: string, options: GatewayOptions) =>
@@ -102,11 +94,7 @@ async function createFromFile(
   file: string,
   options: GatewayOptions & { trials?: number; data?: string },
 ): Promise<void> {
-  const definitionText = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new CommandError(
-      `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  });
+  const definitionText = await readText(file);
   const { trials = null, data: dataset = null } = options;
   const { study, created } = await gateway.create({ definitionText, trials, dataset });
   print(
@@ -114,31 +102,6 @@ async function createFromFile(
       ? toJson(statusJson(study))
       : `study '${study.name}' ${created ? 'created' : 'resumed'}: ${study.trialsMax} trials`,
   );
-}
-
-function paramsOf(text: string): Readonly<Record<string, ParameterValue>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    throw new CommandError(
-      `the parameters are not JSON (${error instanceof Error ? error.message : ''}); for example '{"dropout": 0.1}'`,
-      2,
-    );
-  }
-  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
-    throw new CommandError(`the parameters must be a JSON object, for example '{"dropout": 0.1}'`, 2);
-  const entries = Object.entries(parsed).map(([name, value]: [string, unknown]): [string, ParameterValue] => {
-    if (
-      value === null ||
-      typeof value === 'number' ||
-      typeof value === 'string' ||
-      typeof value === 'boolean'
-    )
-      return [name, value];
-    throw new CommandError(`parameter '${name}' must be a number, a text, true, false or null`, 2);
-  });
-  return Object.fromEntries(entries);
 }
 
 /** A study without the long texts, for machines. */
