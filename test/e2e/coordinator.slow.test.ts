@@ -200,7 +200,7 @@ describe('one clear error', () => {
     expect(await errorOf(['start', '--workers', '-1'], 2)).toMatch(/0 to 1024/);
     expect(await errorOf(['frobnicate'], 2)).toMatch(/unknown command/);
     expect(await errorOf(['best', 'none', '--storage', 'parzen-data'], 1)).toMatch(
-      /there is no study 'none'/,
+      /there is no store in parzen-data/,
     );
   });
 
