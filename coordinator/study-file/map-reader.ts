@@ -133,6 +133,7 @@ export class MapReader {
 }
 
 const unknownKey = (key: string, known: ReadonlySet<string>): string => {
+  if (key === '<<') return 'maps are not merged here (YAML 1.2 has no <<); write the keys out';
   const meant = didYouMean(key, known);
   const hint = meant === null ? `known keys are ${[...known].join(', ')}` : `did you mean ${meant}?`;
   return `unknown key; ${hint}`;

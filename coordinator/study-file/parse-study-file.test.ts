@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { builtInTrainers } from '../../shared/core/trainers/built-in.js';
 import { bestConfigOf, formatBestConfig, readBestConfig } from '../results/best-config.js';
 import { base, hermite, noticesOf, studyOf } from './study-file.test-helper.js';
 
@@ -161,6 +162,13 @@ describe('notices', () => {
       'the old word pdf means the logit head',
     );
     expect(noticesOf(base.replace('my-program', 'hermit')).join()).toContain('did you mean hermite?');
+    expect(noticesOf(base.replace('my-program', 'instnat')).join()).toContain('did you mean instant?');
+  });
+
+  it('are none for the trainers that every worker brings along', () => {
+    for (const trainer of builtInTrainers.filter((name) => name !== 'hermite'))
+      expect(noticesOf(base.replace('my-program', trainer))).toEqual([]);
+    expect(builtInTrainers).toContain('instant');
   });
 });
 

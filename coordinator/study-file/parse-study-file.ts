@@ -2,8 +2,19 @@
  * Reads a study file (architecture §7). YAML 1.2; every mistake is reported at once with its place; unknown keys are
  * mistakes. The sections are read one by one in `read-*.ts`.
  */
-import { isMap, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
+import {
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type YAMLError,
+} from 'yaml';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import { builtInTrainers } from '../../shared/core/trainers/built-in.js';
 import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
 import { checkHermite } from './check-hermite.js';
 import { didYouMean } from './did-you-mean.js';
@@ -40,7 +51,7 @@ export function parseStudyFile(text: string): ParsedStudyFile {
   const document = bytes > studyFileLimits.bytesMax ? null : parseYaml(text, lineCounter, problems);
   if (bytes > studyFileLimits.bytesMax)
     problems.add(start, `the file has ${bytes} bytes, at most ${studyFileLimits.bytesMax} are read`);
-  if (document === null || !problems.isEmpty()) return { kind: 'problems', problems: problems.sorted() };
+  if (document === null) return { kind: 'problems', problems: problems.sorted() };
   const context: ReadContext = { document, problems };
   if (!isMap(document.contents)) {
     const what = document.contents === null ? 'is empty' : 'does not hold a map';
@@ -81,18 +92,31 @@ function readDefinition(context: ReadContext, root: MapReader): StudyDefinition 
     evaluation: evaluation.record,
     failure: readFailure(context, root),
   };
-  root.finish();
+  root.finish((key) => helperKeyRemark(context, key));
   if (trainer === 'hermite')
     checkHermite(context, { root, space: space.parameters, fixed, enqueue, evaluation });
-  else if (trainerValue !== null && trainer !== '')
+  else if (trainerValue !== null && trainer !== '' && !isBuiltIn(trainer))
     context.problems.notice(trainerValue.place, commandTrainerNotice(trainer));
   if (trialsMax !== null && trials !== null && enqueue.length > trialsMax)
     context.problems.add(trials.place, `is ${trialsMax}, less than the ${enqueue.length} entries of enqueue`);
   return definition;
 }
 
+/** For keys of one's own that hold a part to be used elsewhere, as files of other programs have them. */
+function helperKeyRemark({ document }: ReadContext, key: string): string | null {
+  const value: unknown = isMap(document.contents) ? document.contents.get(key, true) : null;
+  const anchor = isScalar(value) || isCollection(value) ? value.anchor : undefined;
+  if (anchor === undefined && !/^(x-|[_.])/.test(key)) return null;
+  return (
+    'unknown key; a study file has no keys of its own for parts used elsewhere: ' +
+    `write the part where it is first used, with &${anchor ?? 'name'} in front, and *${anchor ?? 'name'} where it is used again`
+  );
+}
+
+const isBuiltIn = (trainer: string): boolean => builtInTrainers.some((name) => name === trainer);
+
 function commandTrainerNotice(trainer: string): string {
-  const meant = didYouMean(trainer, ['hermite']);
+  const meant = didYouMean(trainer, builtInTrainers);
   const hint = meant === null ? '' : `; did you mean ${meant}?`;
   return `${trainer} is not built in: only workers that allow a command of this name take trials${hint}`;
 }
@@ -129,12 +153,17 @@ function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList
   try {
     // Double keys are found while reading: the library's own check takes quadratic time.
     const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
-    for (const { pos, message } of [...document.errors, ...document.warnings])
-      problems.add({ offset: pos[0], path: '' }, yamlMessage(message));
+    const isFurther = ({ code }: YAMLError): boolean => code === 'MULTIPLE_DOCS';
+    for (const error of [...document.errors, ...document.warnings])
+      if (!isFurther(error)) problems.add({ offset: error.pos[0], path: '' }, yamlMessage(error.message));
     if (document.directives.yaml.version !== '1.2')
       problems.add(start, 'the file asks for an old version of YAML; remove the %YAML line');
     checkAliases(document, problems);
-    return document;
+    const isReadable = problems.isEmpty();
+    // The first document can be read, so that its mistakes are told at once with this one.
+    for (const { pos } of document.errors.filter(isFurther))
+      problems.add({ offset: pos[0], path: '' }, furtherDocument);
+    return isReadable ? document : null;
   } catch (error) {
     // A nesting of thousands of levels exhausts the call stack of the parser.
     if (!(error instanceof RangeError)) throw error;
@@ -142,6 +171,9 @@ function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList
     return null;
   }
 }
+
+const furtherDocument =
+  'a second document begins here (---); a study file holds one study: remove what follows, or put it in a file of its own';
 
 /** The library's messages are clear but for one: its parser runs out of stack on thousands of levels. */
 const yamlMessage = (message: string): string =>

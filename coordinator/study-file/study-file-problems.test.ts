@@ -246,7 +246,7 @@ describe('texts that are no study file', () => {
     ['name: a\n  b: [1, 2', 'not valid YAML'],
     ['name: "a', 'not valid YAML: Missing closing "quote'],
     ['name: a\n\tb: 1', 'not valid YAML'],
-    ['name: a\n---\nname: b', 'not valid YAML'],
+    ['name: a\n---\nname: b', '2:1 a second document begins here (---); a study file holds one study'],
     ['%YAML 1.1\n---\nname: a', 'the file asks for an old version of YAML'],
     ['name: !!python/object a', 'not valid YAML: Unresolved tag'],
     ['name: *nowhere', 'the anchor of *nowhere is nowhere above'],
@@ -255,6 +255,34 @@ describe('texts that are no study file', () => {
     ['- '.repeat(20_000), 'nested too deeply'],
   ])('text %#', (text, message) => {
     expect(problemsOf(text).join('\n')).toContain(message);
+  });
+
+  it('tells the mistakes before a second document with it, and none for a document that just ends', () => {
+    expect(problemsOf(`${base}colour: red\n---\n${base}`)).toEqual([
+      expect.stringMatching(/^11:1 colour: unknown key/),
+      expect.stringMatching(/^12:1 a second document begins here/),
+    ]);
+    expect(problemsOf(`---${base}...\n`)).toEqual([]);
+  });
+
+  it('says where a part that is used again belongs', () => {
+    const remedy =
+      'write the part where it is first used, with &rates in front, and *rates where it is used again';
+    expect(problemsOf(`${base}shared: &rates { low: 0, high: 1 }\n`)).toEqual([
+      `11:1 shared: unknown key; a study file has no keys of its own for parts used elsewhere: ${remedy}`,
+    ]);
+    expect(problemsOf(`${base}x-parts: { low: 0 }\n`)[0]).toContain('with &name in front');
+    // An anchor at a key that is known says nothing about one that is not.
+    expect(problemsOf(`${base}fixed: &f { a: 1 }\ncolour: *f\n`)[0]).toMatch(
+      /^12:1 colour: unknown key; known keys/,
+    );
+  });
+
+  it('says that maps are not merged', () => {
+    const merged = base.replace('x: { low: 0,', 'w: &w { low: 0, high: 1 }\n  x: { <<: *w,');
+    expect(problemsOf(merged).join()).toContain(
+      'space.x."<<": maps are not merged here (YAML 1.2 has no <<); write the keys out',
+    );
   });
 
   it('bombs of aliases cost nothing', () => {
