@@ -1,6 +1,7 @@
 import { AssertionError, assert } from '../../shared/core/assert.js';
 import type { RequestId, WorkerId } from '../../shared/core/ids.js';
 import { isOnGrid } from '../../shared/core/space/parameter-values.js';
+import { stateAfter } from '../../shared/core/study/transition.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type {
@@ -214,7 +215,8 @@ async function leaseTrial(
     gpuMemoryBytes: worker.gpuMemoryBytes,
   };
   const suggested = await suggestIfNeeded(context, transaction, waiting);
-  const started = { state: 'RUNNING', reason: null, lease, worker: worker.id, ...suggested } as const;
+  const state = stateAfter(waiting?.state ?? 'WAITING', 'lease');
+  const started = { state, reason: null, lease, worker: worker.id, ...suggested } as const;
   if (waiting !== null)
     return transaction.updateTrial({
       ...waiting,

@@ -1,3 +1,4 @@
+import { stateAfter } from '../../shared/core/study/transition.js';
 import type { StudyTransaction } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { finishStudyIfDone } from './settle-attempt.js';
@@ -17,7 +18,7 @@ export async function giveUpWaiting(context: AppContext, transaction: StudyTrans
     if (trial === null || floor === null || (await biggerGpuExists(context, floor))) break;
     await transaction.updateTrial({
       ...trial,
-      state: 'PRUNED',
+      state: stateAfter(trial.state, 'give-up'),
       reason: 'oom',
       message: `${trial.message} (no GPU with more memory came)`.trimStart(),
       finishedAtMs: context.clock.nowMs(),

@@ -1,3 +1,4 @@
+import { stateAfter } from '../../shared/core/study/transition.js';
 import type { StudyTransaction, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { AppError, studyNotFound } from './errors.js';
@@ -51,7 +52,7 @@ async function cancelTrial(transaction: StudyTransaction, trial: TrialRecord, no
   const { lease } = trial;
   await transaction.updateTrial({
     ...trial,
-    state: 'CANCELLED',
+    state: stateAfter(trial.state, 'cancel'),
     reason: 'cancelled',
     lease: null,
     finishedAtMs: nowMs,

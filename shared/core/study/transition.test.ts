@@ -21,6 +21,7 @@ const at = (state: TrialState, event: TrialEvent, change: Partial<Parameters<typ
 const expected: Record<string, TrialState> = {
   'WAITING lease': 'RUNNING',
   'WAITING cancel': 'CANCELLED',
+  'WAITING give-up': 'PRUNED',
   'RUNNING complete': 'COMPLETE',
   'RUNNING prune': 'PRUNED',
   'RUNNING oom': 'PRUNED',

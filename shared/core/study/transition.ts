@@ -1,10 +1,11 @@
-import { AssertionError, assertNever } from '../assert.js';
+import { AssertionError, assert, assertNever } from '../assert.js';
 import type { FailurePolicy } from './definition.js';
 import type { TrialReason, TrialState } from './trial.js';
 
 /**
  * What can happen to a trial. `lost`: its lease expired. `preempted`: its worker gave it back. `unfit`: its worker cannot run
- * trials at all (no data set, no runtime), which says nothing about the trial.
+ * trials at all (no data set, no runtime), which says nothing about the trial. `give-up`: it waits for a GPU with more memory,
+ * and none will come.
  */
 export const trialEvents = [
   'lease',
@@ -18,6 +19,7 @@ export const trialEvents = [
   'lost',
   'preempted',
   'unfit',
+  'give-up',
   'cancel',
 ] as const;
 export type TrialEvent = (typeof trialEvents)[number];
@@ -37,12 +39,13 @@ const finished = {
   lost: 'refused',
   preempted: 'refused',
   unfit: 'refused',
+  'give-up': 'refused',
   cancel: 'refused',
 } as const satisfies Record<TrialEvent, Cell>;
 
 /** The specification of a trial's life (architecture §5). A test walks every cell. */
 export const transitionTable: Readonly<Record<TrialState, Readonly<Record<TrialEvent, Cell>>>> = {
-  WAITING: { ...finished, lease: 'RUNNING', cancel: 'CANCELLED' },
+  WAITING: { ...finished, lease: 'RUNNING', 'give-up': 'PRUNED', cancel: 'CANCELLED' },
   RUNNING: {
     lease: 'refused',
     complete: 'COMPLETE',
@@ -55,6 +58,7 @@ export const transitionTable: Readonly<Record<TrialState, Readonly<Record<TrialE
     lost: 'policy',
     preempted: 'policy',
     unfit: 'WAITING',
+    'give-up': 'refused',
     cancel: 'CANCELLED',
   },
   COMPLETE: finished,
@@ -103,8 +107,19 @@ const reasonOf = {
   lost: 'lost',
   preempted: 'preempted',
   unfit: 'preempted',
+  'give-up': 'oom',
   cancel: 'cancelled',
 } as const satisfies Record<TrialEvent, TrialReason | null>;
+
+/** Where an event takes a trial that leaves no choice to a policy. Fails (a bug) when the table refuses the event. */
+export function stateAfter(state: TrialState, event: TrialEvent): TrialState {
+  const cell = transitionTable[state][event];
+  assert(
+    cell !== 'refused' && cell !== 'policy',
+    `${event} does not take a ${state} trial anywhere by itself`,
+  );
+  return cell;
+}
 
 /** Where an event takes a trial. Pure: the same arguments always give the same answer. */
 export function transition(state: TrialState, event: TrialEvent, context: TransitionContext): Transition {
@@ -148,6 +163,7 @@ function byPolicy(
     case 'prune':
     case 'infeasible':
     case 'unfit':
+    case 'give-up':
     case 'cancel':
       throw new AssertionError(`no policy decides about ${event}`);
     default:
