@@ -45,4 +45,26 @@ describe('coordinator, the program', () => {
       expect(code).toBe(2);
     }
   });
+
+  it('makes no store where it only looks for one', async () => {
+    for (const args of [
+      ['status'],
+      ['top', 'x'],
+      ['best', 'x'],
+      ['export', 'x'],
+      ['enqueue', 'x', '{}'],
+      ['data', 'list'],
+      ['study', 'delete', 'x'],
+    ]) {
+      const { code, stderr } = await place.run('coordinator', [...args, '--storage', 'typo']);
+      expect(stderr).toMatch(/^coordinator: there is no store in typo; [^\n]*\n$/);
+      expect(code).toBe(1);
+    }
+    expect(place.has('typo')).toBe(false);
+    const made = await place.run('coordinator', ['data', 'synth', '--bars', '10', '--storage', 'new']);
+    expect(made).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('stored synthetic: 10 bars') as string,
+    });
+  });
 });
