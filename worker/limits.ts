@@ -45,3 +45,5 @@ export const nvidiaSmiOutputBytesMax = 1024 * 1024;
 export const unfitMax = 4;
 /** Pause after the first of them, ms; it doubles. */
 export const unfitPauseMs = 1_000;
+/** A file of golden figures, characters; the largest so far has half a million. */
+export const goldenFileBytesMax = 256 * 1024 * 1024;

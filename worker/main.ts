@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../shared/platform/clock.js';
-import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
+import { createLog, logLevels, silentLog, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
+import { runDoctor } from './doctor/run-doctor.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
@@ -170,6 +171,32 @@ program
   )
   .addOption(new Option('--exit-with-parent', 'end when standard input closes').default(false).hideHelp())
   .action(start);
+
+interface DoctorFlags {
+  readonly golden?: string;
+  readonly runtime: string;
+  readonly json: boolean;
+}
+
+program
+  .command('doctor')
+  .description('what this machine offers, which runtimes work, and whether they compute what they should')
+  .option('--golden <dir>', 'compare with every file of golden figures in this folder')
+  .addOption(
+    new Option('--runtime <name>', 'runtime for the golden figures: auto or a name')
+      .default('auto')
+      .env('PARZEN_RUNTIME'),
+  )
+  .option('--json', 'print one JSON object', false)
+  .action(async ({ golden, runtime, json }: DoctorFlags) => {
+    const ok = await runDoctor({
+      ...{ version, json, runtime, golden: golden ?? null, log: silentLog },
+      cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
+      childPath: defaultChildPath(),
+      write: (text) => process.stdout.write(text),
+    });
+    process.exitCode = ok ? 0 : 1;
+  });
 
 try {
   await program.parseAsync();

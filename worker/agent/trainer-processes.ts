@@ -71,7 +71,8 @@ export async function deviceInUse(
 ): Promise<DeviceInUse> {
   if (device.uuid === null) return { device, runtime };
   const started = await hermite().start();
-  if (started === null || usesGpu(started.runtime)) return { device, runtime: started?.runtime ?? runtime };
+  if (started.kind === 'refused') return { device, runtime };
+  if (usesGpu(started.runtime)) return { device, runtime: started.runtime };
   log.warn(
     { gpu: device.name, runtime: started.runtime, reason: started.reason },
     'the GPU is not used by the hermite trainer',

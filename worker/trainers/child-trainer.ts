@@ -41,6 +41,10 @@ export interface ReadyTrainer {
   readonly reason: string;
 }
 
+/** How the start of a trainer process went. */
+export type StartOutcome =
+  ({ readonly kind: 'ready' } & ReadyTrainer) | { readonly kind: 'refused'; readonly reason: string };
+
 export interface ChildTrainerOptions {
   /** Path of the compiled file that runs in the process. */
   readonly childPath: string;
@@ -63,8 +67,8 @@ export interface ChildTrainerOptions {
 class RunningChild {
   readonly process: ChildProcess;
   ready: ReadyTrainer | null = null;
-  /** Resolves when the process is ready, or has ended without: null. */
-  readonly started: Promise<ReadyTrainer | null>;
+  /** Resolves when the process is ready, or has ended without, or takes too long. */
+  readonly started: Promise<StartOutcome>;
   #stderr = '';
 
   constructor(options: ChildTrainerOptions) {
@@ -81,16 +85,29 @@ class RunningChild {
       this.#stderr = (this.#stderr + text).slice(-stderrTailMax);
     });
     this.process.on('error', (error) => log.warn({ err: error }, 'trainer process'));
-    this.started = new Promise((resolve) => {
+    this.started = this.#watchStart(log);
+  }
+
+  #watchStart(log: Log): Promise<StartOutcome> {
+    return new Promise((resolve) => {
+      const refuse = (reason: string): void => resolve({ kind: 'refused', reason });
+      const seconds = trainerStartTimeoutMs / 1000;
+      const timer = setTimeout(() => refuse(`it did not start within ${seconds} s`), trainerStartTimeoutMs);
+      let refusal: string | null = null;
       // It may be ready before the attempt that it is for.
       this.process.on('message', (message: FromChild) => {
+        if (message.type === 'failed' && this.ready === null) refusal = message.message;
         if (message.type !== 'ready') return;
+        clearTimeout(timer);
         const { runtime, reason } = message;
         this.ready = { runtime, reason };
         log.debug({ runtime, reason }, 'trainer ready');
-        resolve(this.ready);
+        resolve({ kind: 'ready', runtime, reason });
       });
-      this.process.once('close', () => resolve(null));
+      this.process.once('close', (code, signal) => {
+        clearTimeout(timer);
+        refuse(refusal ?? classifyExit({ code, signal, output: this.#stderr, cgroupOomKills: null }).message);
+      });
     });
   }
 
@@ -155,8 +172,8 @@ export class ChildTrainer {
     return result;
   }
 
-  /** Starts the process ahead of the first attempt: the runtime it will train on, or null when it cannot start. */
-  start(): Promise<ReadyTrainer | null> {
+  /** Starts the process ahead of the first attempt: the runtime it will train on, or why it cannot. */
+  start(): Promise<StartOutcome> {
     this.#child ??= new RunningChild(this.#options);
     return this.#child.started;
   }
