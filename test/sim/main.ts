@@ -64,32 +64,37 @@ function printFailure({ seed, violation, tail }: Simulated, mutant: MutantName |
   print(`replay: npm run sim -- --seed=${seed}${option} --trace`);
 }
 
-/** Runs the job in threads, told of each result as it comes; stops at the first failure. */
+/** Seeds that one thread runs before a fresh one takes over: what processes leave behind is gone with their thread. */
+const seedsPerThread = 250;
+
+/** Runs the seeds in threads, told of each result as it comes; stops at the first failure. */
 async function inThreads(
   { seed, seeds, jobs, mutant }: Arguments,
   onResult: (result: Simulated) => void,
 ): Promise<void> {
-  const all = Array.from({ length: seeds }, (_, index) => seed + index);
-  const threads = Array.from({ length: Math.min(jobs, seeds) }, (_, thread) => {
-    const job: Job = { seeds: all.filter((_each, index) => index % jobs === thread), mutant };
-    return new Worker(new URL(import.meta.url), { workerData: job });
-  });
+  const left = Array.from({ length: seeds }, (_, index) => seed + index);
+  const running = new Set<Worker>();
+  const work = async (): Promise<void> => {
+    while (left.length > 0) {
+      const job: Job = { seeds: left.splice(0, Math.min(seedsPerThread, Math.ceil(seeds / jobs))), mutant };
+      const thread = new Worker(new URL(import.meta.url), { workerData: job });
+      running.add(thread);
+      await new Promise<void>((resolve, reject) => {
+        thread.on('message', (result: Simulated) => {
+          onResult(result);
+          if (result.violation !== null) reject(new Error('failed'));
+        });
+        thread.on('error', reject);
+        thread.on('exit', () => resolve());
+      });
+      running.delete(thread);
+    }
+  };
   try {
-    await Promise.all(
-      threads.map(
-        (thread) =>
-          new Promise<void>((resolve, reject) => {
-            thread.on('message', (result: Simulated) => {
-              onResult(result);
-              if (result.violation !== null) reject(new Error('failed'));
-            });
-            thread.on('error', reject);
-            thread.on('exit', () => resolve());
-          }),
-      ),
-    );
+    await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, work));
   } finally {
-    await Promise.all(threads.map((thread) => thread.terminate()));
+    left.length = 0;
+    await Promise.all([...running].map((thread) => thread.terminate()));
   }
 }
 

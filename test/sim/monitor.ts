@@ -12,8 +12,16 @@ import {
 import { trialStates, type TrialState } from '../../shared/core/study/trial.js';
 import type { AttemptRecord, Storage, StudyRecord, TrialRecord } from '../../coordinator/storage/port.js';
 
+/** True time, and how far the clocks of coordinators may be ahead of it, ms. */
+export interface TrueTime {
+  readonly nowMs: () => number;
+  readonly skewMaxMs: () => number;
+}
+
 interface Seen {
   record: StudyRecord;
+  /** Memory of the largest GPU that was too small, by number. */
+  readonly tooSmall: Map<number, number>;
   trials: readonly TrialRecord[];
   /** The budget was lowered at some time. */
   lowered: boolean;
@@ -37,12 +45,14 @@ const next = new Map(trialStates.map((state) => [state, reachable(state)]));
 
 export class Monitor {
   readonly #store: Storage;
+  readonly #time: TrueTime;
   readonly #seen = new Map<StudyId, Seen>();
   #violation: string | null = null;
   #looked: Promise<void> = Promise.resolve();
 
-  constructor(store: Storage) {
+  constructor(store: Storage, time: TrueTime) {
     this.#store = store;
+    this.#time = time;
   }
 
   /** The first broken invariant; null while all hold. */
@@ -92,7 +102,7 @@ export class Monitor {
       const seen = this.#seen.get(record.id);
       const list = trials.get(record.id);
       if (seen === undefined || list === undefined) {
-        this.#seen.set(record.id, { record, trials: [], lowered: false });
+        this.#seen.set(record.id, { record, trials: [], lowered: false, tooSmall: new Map() });
         // Its first trials came with it and were not asked for; nothing else commits at this moment of virtual time.
         this.look();
         continue;
@@ -103,6 +113,7 @@ export class Monitor {
         const before = seen.trials[index];
         if (trial === before) continue;
         this.#checkTrial(record, before, trial);
+        if (before !== undefined) this.#checkLeases(seen, before, trial);
         this.#checkAttempts(record, trial, await this.#store.listAttempts(record.id, trial.number));
       }
       seen.record = record;
@@ -160,12 +171,6 @@ export class Monitor {
           ),
         () => `${where}: saw what there was not: ${JSON.stringify(watermark)}`,
       );
-    const floor = trial.memoryFloorBytes;
-    if (lease !== null && floor !== null)
-      this.expect(
-        (lease.gpuMemoryBytes ?? 0) > floor,
-        () => `${where}: runs on a GPU with ${lease.gpuMemoryBytes} bytes, needs more than ${floor}`,
-      );
     if (before === undefined) {
       this.expect(!isFinished(state), () => `${where}: appeared as ${state}`);
       return;
@@ -185,6 +190,26 @@ export class Monitor {
       before.params === null || JSON.stringify(before.params) === JSON.stringify(params),
       () => `${where}: parameters changed`,
     );
+  }
+
+  #checkLeases({ record, tooSmall }: Seen, before: TrialRecord, trial: TrialRecord): void {
+    const where = `${record.definition.name} ${trial.number}`;
+    const ended = before.lease !== null && trial.lease === null ? before.lease : null;
+    if (ended !== null && trial.reason === 'lost') {
+      const latestMs = this.#time.nowMs() + this.#time.skewMaxMs();
+      this.expect(
+        ended.expiresAtMs <= latestMs,
+        () =>
+          `${where}: lease ${ended.token} was taken away ${ended.expiresAtMs - latestMs} ms before its end`,
+      );
+    }
+    if (ended !== null && trial.reason === 'oom')
+      tooSmall.set(trial.number, Math.max(ended.gpuMemoryBytes ?? 0, tooSmall.get(trial.number) ?? 0));
+    const needed = tooSmall.get(trial.number);
+    if (before.lease === null && trial.lease !== null && needed !== undefined) {
+      const given = trial.lease.gpuMemoryBytes ?? 0;
+      this.expect(given > needed, () => `${where}: runs in ${given} bytes after ${needed} were not enough`);
+    }
   }
 
   /** One row per lease ever given, the last one open exactly while the trial runs. */

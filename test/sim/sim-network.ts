@@ -60,6 +60,8 @@ export interface SimNetworkOptions {
 export class SimNetwork {
   readonly #options: SimNetworkOptions;
   readonly #partitions = new Set<string>();
+  /** When the latest request between two machines arrives: while nothing is wrong, requests keep their order. */
+  readonly #arrivals = new Map<string, number>();
   /** The server that a caller talked to last. */
   readonly #chosen = new Map<string, Host>();
 
@@ -100,7 +102,7 @@ export class SimNetwork {
       };
       const giveUp = (code: status, details: string): void =>
         settle(() => {
-          for (const cancel of cancels) if (!draw.chance(weather().loss)) this.#travel(cancel);
+          for (const cancel of cancels) if (!draw.chance(weather().loss)) cancel();
           reject(new RpcError(code, details));
         });
       const abort = (): void => giveUp(status.CANCELLED, 'cancelled');
@@ -121,34 +123,46 @@ export class SimNetwork {
   }
 
   #send<Request, Response>(call: Call<Request, Response>): void {
-    const { scheduler, draw } = this.#options;
     const host = this.#route(call.caller.host);
     const server = host.running;
     if (server === null || this.#lost(call.caller.host, host)) {
       this.#cut(call, 'the coordinator cannot be reached');
       return;
     }
-    const deliver = (): void => {
+    let serving: EventEmitter | null = null;
+    this.#inOrder(call, host, () => {
       if (!server.process.alive) this.#cut(call, 'connection refused');
-      else server.process.deliver(() => this.#serve(call, host, server));
-    };
-    scheduler.after(this.#latencyMs() + (call.late === true ? draw.skewed(1, 60_000) : 0), deliver);
+      else server.process.deliver(() => (serving = this.#serve(call, host, server)));
+    });
+    call.cancels.add(() =>
+      this.#inOrder(call, host, () => server.process.deliver(() => serving?.emit('cancelled'))),
+    );
   }
 
-  #serve<Request, Response>(call: Call<Request, Response>, host: Host, server: Running): void {
+  /** A request, or the news that nobody waits for it any more. */
+  #inOrder(call: { caller: Caller; late?: boolean }, host: Host, arrive: () => void): void {
+    const { scheduler, draw, weather } = this.#options;
+    const path = `${call.caller.host} ${host.name}`;
+    let atMs = scheduler.nowMs + this.#latencyMs();
+    if (call.late === true) atMs += draw.skewed(1, 60_000);
+    else {
+      if (weather().late === 0) atMs = Math.max(atMs, this.#arrivals.get(path) ?? 0);
+      this.#arrivals.set(path, atMs);
+    }
+    scheduler.after(atMs - scheduler.nowMs, arrive);
+  }
+
+  #serve<Request, Response>(call: Call<Request, Response>, host: Host, server: Running): EventEmitter {
     const { trace, answered } = this.#options;
-    const { method, caller, cancels } = call;
+    const { method, caller } = call;
     const request = method.requestDeserialize(call.bytes);
     const emitter = new EventEmitter();
     const fake = Object.assign(emitter, { request, getPath: () => method.path });
-    const cancel = (): void => server.process.deliver(() => emitter.emit('cancelled'));
     const forget = server.process.onCrash(() => this.#cut(call, 'connection reset'));
-    const expire = server.process.after(call.deadlineMs, cancel);
-    cancels.add(cancel);
+    const expire = server.process.after(call.deadlineMs, () => emitter.emit('cancelled'));
     call.handler(server)(fake as unknown as ServerUnaryCall<Request, Response>, (error, value) => {
       forget();
       expire();
-      cancels.delete(cancel);
       if (error !== null) call.fail(error.code ?? status.UNKNOWN, error.details ?? '');
       else if (value !== null && value !== undefined) {
         const bytes = method.responseSerialize(value);
@@ -160,6 +174,7 @@ export class SimNetwork {
         else this.#travel(() => call.resolve(response));
       }
     });
+    return emitter;
   }
 
   /** The message is gone; the caller learns of it soon, or at its deadline. */
@@ -168,9 +183,10 @@ export class SimNetwork {
   }
 
   #route(caller: string): Host {
-    const { draw, hosts } = this.#options;
+    const { draw, hosts, weather } = this.#options;
     const known = this.#chosen.get(caller);
-    const stay = known !== undefined && !draw.chance(known.running === null ? 0.8 : 0.1);
+    const leave = known?.running === null ? 0.8 : weather().loss > 0 ? 0.1 : 0;
+    const stay = known !== undefined && !draw.chance(leave);
     const host = stay ? known : draw.pick(hosts);
     if (host === undefined) throw new Error('a network without servers');
     this.#chosen.set(caller, host);
@@ -198,7 +214,7 @@ interface Call<Request, Response> {
   readonly handler: (server: Running) => handleUnaryCall<Request, Response>;
   readonly bytes: Buffer;
   readonly deadlineMs: number;
-  /** What cancels the call at each server that is at work on it. */
+  /** What tells each server that was sent the request that nobody waits any more. */
   readonly cancels: Set<() => void>;
   readonly late?: boolean;
   readonly resolve: (value: Response) => void;

@@ -2,7 +2,7 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Where virtual time starts, UTC. */
-const epochMs = Date.UTC(2030, 0, 1);
+export const epochMs = Date.UTC(2030, 0, 1);
 
 /**
  * One operating system process. Whatever reaches its code from outside (timers, messages, answers of the database)

@@ -25,4 +25,15 @@ describe('the simulation', () => {
       expect(counts.late).toBe(0);
     }
   });
+
+  it('loses no lease when workers are told to stop: they give back what they have, and what they asked for', async () => {
+    const happening = { ...calm.happening, 'worker-drain': 1 };
+    for (let seed = 0; seed < 5; seed += 1) {
+      const { violation, lost } = await simulate({
+        seed,
+        weather: { ...calm, happening, happeningEveryMs: 3_000 },
+      });
+      expect({ seed, violation, lost }).toEqual({ seed, violation: null, lost: 0 });
+    }
+  });
 });

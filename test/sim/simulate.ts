@@ -12,6 +12,7 @@ import { Scheduler } from './scheduler.js';
 import { SimCoordinator } from './sim-coordinator.js';
 import { SimDatabase } from './sim-database.js';
 import { SimNetwork } from './sim-network.js';
+import { epochMs } from './sim-process.js';
 import { drawStudies } from './sim-studies.js';
 import { Story } from './story.js';
 import { Trace } from './trace.js';
@@ -47,6 +48,8 @@ export interface Simulated {
   readonly steps: number;
   readonly finished: number;
   readonly counts: PromiseCounts;
+  /** Attempts that were taken away because their lease ran out. */
+  readonly lost: number;
 }
 
 /** Runs one seed. Resolves whether the invariants held or not; rejects for bugs of the simulation itself. */
@@ -60,7 +63,11 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
     ...{ scheduler, draw, trace, weather: () => weather },
     committed: () => monitor.look(),
   });
-  const monitor = new Monitor(database.committed);
+  const skewMaxMs = weather.skewMaxMs;
+  const monitor = new Monitor(database.committed, {
+    nowMs: () => epochMs + scheduler.nowMs,
+    skewMaxMs: () => skewMaxMs,
+  });
   const promises = new Promises(database.committed, monitor);
   const hosts: SimCoordinator[] = [];
   const network = new SimNetwork({
@@ -105,7 +112,10 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   }
   if (scheduler.nowMs > faultsEndMs + afterglowMs) promises.checkAllTold();
   if (monitor.violation === null) await conclude(world);
+  let lost = 0;
+  for (const { id } of monitor.studies()) lost += (await database.committed.countAttempts(id)).lost ?? 0;
   return {
+    lost,
     ...{ seed, violation: monitor.violation, tail: trace.tail(), virtualMs: scheduler.nowMs },
     ...{ steps: scheduler.steps, counts: promises.counts, digest: trace.digest() },
     finished: monitor.studies().reduce((sum, { finishSequence }) => sum + finishSequence, 0),
