@@ -7,8 +7,7 @@ import type { Parameter, Params, Space } from '../space/parameter.js';
 import { trialSeed } from './mt19937.js';
 import { GoodTrialsIndex } from './projection/good-trials.js';
 import { JointSpaceIndex } from './projection/joint-space-index.js';
-import type { Sums } from './projection/open-mixture.js';
-import { ProductSums } from './projection/product-sums.js';
+import { ScreenMemory } from './projection/screen-memory.js';
 import { checkCandidates, SpaceModel } from './projection/space-model.js';
 import { TrialTable } from './projection/trial-table.js';
 import type { Direction, FinishedTrial, RunningTrial, SamplerSettings, TpeSettings } from './sampler.js';
@@ -101,7 +100,7 @@ class TpeProjection {
   /** By the space itself; the same spaces come back until a trial changes them. */
   readonly #models = new Map<Space | Parameter, SpaceModel>();
   #spaces: readonly Space[] = [];
-  #sums: Sums | null = null;
+  #memory: ScreenMemory | null = null;
 
   constructor({ space, directions }: StudyToSample, settings: TpeSettings) {
     this.#settings = settings;
@@ -145,12 +144,12 @@ class TpeProjection {
     const known = this.#models.get(key);
     if (known !== undefined) return known;
     const { rules, multivariate, group } = this.#settings;
-    this.#sums ??= { wide: new ProductSums(), narrow: new ProductSums() };
+    this.#memory ??= new ScreenMemory();
     const model = new SpaceModel(
       space,
       estimatorRules(rules, multivariate || group),
       this.#table,
-      this.#sums,
+      this.#memory,
     );
     this.#models.set(key, model);
     return model;

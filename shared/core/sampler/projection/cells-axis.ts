@@ -7,7 +7,9 @@ import type { NumericParameter } from '../../space/parameter.js';
 import { modellingScale, toModellingScale, type ModellingScale } from '../modelling-scale.js';
 import { normalCdf } from '../tpe/special-functions.js';
 import { logMass } from '../tpe/truncated-normal.js';
-import { ratioMin, type RowTarget, type TableAxis } from './screen-axis.js';
+import type { RowPlan } from './row-plan.js';
+import { ratioMin, type TableAxis } from './screen-axis.js';
+import type { Region } from './screen-memory.js';
 
 /** Grids with more points are no table; see `CoordinateAxis`. */
 export const gridPointsMax = 1024;
@@ -23,21 +25,33 @@ function intervalMass(a: number, b: number): number {
   return 1 - normalCdf(a) - normalCdf(-b);
 }
 
-/** For one bandwidth on an even grid: `masses[m]` of the cell m steps away, `beyond[m]` of all cells further than m. */
+/** What an even grid needs for one bandwidth. */
 interface StepTable {
-  readonly masses: Float64Array;
-  readonly beyond: Float64Array;
+  /** Mass of the cell m steps away at position points − 1 + m, for m of either sign. */
+  readonly masses: Float32Array;
+  /** 1 / the mass that a kernel on a grid point has in the whole range. */
+  readonly perRange: Float64Array;
 }
 
 function stepTable(points: number, stepPerSigma: number): StepTable {
   const beyond = new Float64Array(points);
-  const masses = new Float64Array(points);
+  const masses = new Float32Array(2 * points - 1);
   for (let m = 0; m < points; m++) {
     const tail = normalCdf(-(m + 0.5) * stepPerSigma);
-    masses[m] = m === 0 ? 1 - 2 * tail : (beyond[m - 1] ?? 0) - tail;
+    const mass = m === 0 ? 1 - 2 * tail : (beyond[m - 1] ?? 0) - tail;
     beyond[m] = tail;
+    masses[points - 1 + m] = mass < ratioMin ? 0 : mass;
+    masses[points - 1 - m] = mass < ratioMin ? 0 : mass;
   }
-  return { masses, beyond };
+  const perRange = beyond.map((tail, point) => 1 / (1 - tail - (beyond[points - 1 - point] ?? 0)));
+  return { masses, perRange };
+}
+
+/** The tables of one axis that a plan has so far, by bandwidth. */
+export interface AxisTables {
+  /** Number of the axis among those with tables. */
+  readonly axis: number;
+  readonly addresses: Map<number, number>;
 }
 
 export class CellsAxis implements TableAxis {
@@ -61,6 +75,7 @@ export class CellsAxis implements TableAxis {
   #values: Float64Array = new Float64Array(0);
   #grid = new Int32Array(0);
   #inversePrior = new Float64Array(0);
+  #largestInversePrior = 0;
   /** Cell bounds of the candidates on the modelling scale; empty until a class needs them. */
   #lower: Float64Array = new Float64Array(0);
   #upper: Float64Array = new Float64Array(0);
@@ -122,12 +137,35 @@ export class CellsAxis implements TableAxis {
     }
     this.#values = values;
     this.#lower = new Float64Array(0);
+    this.#largestInversePrior = 0;
     for (let j = 0; j < values.length; j++) {
       const value = values[j] ?? 0;
       const point = this.#gridPoint(value);
       this.#grid[j] = point;
-      this.#inversePrior[j] = this.#inversePriorAt(value, point);
+      const inversePrior = this.#inversePriorAt(value, point);
+      this.#inversePrior[j] = inversePrior;
+      if (inversePrior > this.#largestInversePrior) this.#largestInversePrior = inversePrior;
     }
+  }
+
+  /** Writes the candidates' positions and factors for the fill jobs of this axis. */
+  place(region: Region, axis: number): void {
+    const start = axis * region.stride;
+    for (let j = 0; j < this.#grid.length; j++) {
+      region.grids[start + j] = 4 * (this.#grid[j] ?? 0);
+      region.factors[start + j] = this.#inversePrior[j] ?? 0;
+    }
+  }
+
+  /** Entries of a table of masses; 0 when the grid is not even. */
+  get tableLength(): number {
+    return Math.max(0, 2 * this.#gridPoints - 1);
+  }
+
+  /** Distance between the means of two classes; on the grid a whole number of steps, so that few distances arise. */
+  distance(below: number, above: number): number {
+    const [a = -1, b = -1] = [this.#gridOfClass[below], this.#gridOfClass[above]];
+    return a >= 0 && b >= 0 ? (b - a) * this.#step : (this.means[above] ?? 0) - (this.means[below] ?? 0);
   }
 
   #inversePriorAt(value: number, point: number): number {
@@ -147,9 +185,25 @@ export class CellsAxis implements TableAxis {
     this.#upper = this.#values.map((value) => toModellingScale(this.#parameter, value + half));
   }
 
-  fillRow(index: number, { sigma }: { kernels: number; sigma: number }, target: RowTarget): number {
+  /**
+   * Plans the row of a class with bandwidth σ; `tables` holds the addresses of this axis's tables in the plan so far.
+   * Returns a bound on its entries.
+   */
+  plan(plan: RowPlan, kernel: { index: number; sigma: number; row: number }, tables: AxisTables): number {
+    const { index, sigma, row } = kernel;
     const point = this.#gridOfClass[index] ?? -1;
-    return point >= 0 ? this.#fillFromTable(point, sigma, target) : this.#fillCells(index, sigma, target);
+    if (point < 0)
+      return this.#writeCells(index, sigma, { rows: plan.region.rows, offset: plan.written(row) });
+    const table = this.#table(sigma);
+    let address = tables.addresses.get(sigma);
+    if (address === undefined) {
+      address = plan.table(table.masses);
+      tables.addresses.set(sigma, address);
+    }
+    const perRange = table.perRange[point] ?? 0;
+    const start = address + 4 * (this.#gridPoints - 1 - point);
+    plan.fill(row, { address: start, axis: tables.axis }, perRange);
+    return (table.masses[this.#gridPoints - 1] ?? 0) * perRange * this.#largestInversePrior;
   }
 
   #table(sigma: number): StepTable {
@@ -161,23 +215,11 @@ export class CellsAxis implements TableAxis {
     return table;
   }
 
-  #fillFromTable(point: number, sigma: number, { rows, offset }: RowTarget): number {
-    const { masses, beyond } = this.#table(sigma);
-    const grid = this.#grid;
-    const inversePrior = this.#inversePrior;
-    const perRange = 1 / (1 - (beyond[point] ?? 0) - (beyond[this.#gridPoints - 1 - point] ?? 0));
-    const count = grid.length;
-    let largest = 0;
-    for (let j = 0; j < count; j++) {
-      const steps = (grid[j] ?? 0) - point;
-      const ratio = (masses[steps < 0 ? -steps : steps] ?? 0) * (inversePrior[j] ?? 0) * perRange;
-      rows[offset + j] = ratio < ratioMin ? 0 : ratio;
-      if (ratio > largest) largest = ratio;
-    }
-    return largest;
-  }
-
-  #fillCells(index: number, sigma: number, { rows, offset }: RowTarget): number {
+  #writeCells(
+    index: number,
+    sigma: number,
+    { rows, offset }: { rows: Float32Array; offset: number },
+  ): number {
     const mean = this.means[index] ?? 0;
     const { lo, hi } = this.scale;
     const logInRange = logMass((lo - mean) / sigma, (hi - mean) / sigma);

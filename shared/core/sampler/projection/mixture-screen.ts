@@ -5,10 +5,13 @@
 import { smallestBandwidth, scottBandwidth } from '../tpe/bandwidth.js';
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
 import { clip } from '../rounding.js';
-import { CellsAxis } from './cells-axis.js';
+import { CellsAxis, type AxisTables } from './cells-axis.js';
 import { massInRange, type CoordinateAxis } from './coordinate-axis.js';
 import type { Observations } from './observations.js';
-import { OpenMixture, type Kernels, type ReplacedRow, type Sums } from './open-mixture.js';
+import { OpenMixture, type Kernels, type ReplacedRow } from './open-mixture.js';
+import { RowPlan } from './row-plan.js';
+import { ChoicesAxis } from './screen-axis.js';
+import type { ScreenMemory } from './screen-memory.js';
 
 /** One mixture: its kernels by slot in number order, and their weights with the prior's last. */
 export interface ScreenedMixture {
@@ -32,18 +35,18 @@ interface OddKernel {
 export class MixtureScreen {
   readonly #observations: Observations;
   readonly #rules: EstimatorRules;
-  readonly #sums: Sums;
+  readonly #memory: ScreenMemory;
   /** Parameters in the space. */
   readonly #d: number;
   /** Scratch space for the bad kernels, kept because it is large. */
   #weights = new Float32Array(0);
   #scales = new Float32Array(0);
 
-  constructor(observations: Observations, rules: EstimatorRules, d: number, sums: Sums) {
+  constructor(observations: Observations, rules: EstimatorRules, d: number, memory: ScreenMemory) {
     this.#observations = observations;
     this.#rules = rules;
     this.#d = d;
-    this.#sums = sums;
+    this.#memory = memory;
   }
 
   /**
@@ -51,37 +54,56 @@ export class MixtureScreen {
    * been told. It is good until the next one is opened. Null when single precision cannot hold its totals.
    */
   open(mixture: ScreenedMixture, candidates: readonly Float64Array[]): OpenMixture | null {
-    const { tables, coordinates, rowCount } = this.#observations;
-    const sums = this.#sums.wide;
+    const { coordinates } = this.#observations;
     const count = candidates[0]?.length ?? 0;
     const odd = this.#rules.bandwidth === 'neighbour' ? this.#oddKernels(mixture) : [];
-    sums.begin({
-      candidates: count,
-      rows: rowCount + odd.length,
-      tables: tables.length,
-      coordinates: coordinates.length,
-    });
+    this.#begin(count, odd);
+    const { wide } = this.#memory;
     for (const [c, axis] of coordinates.entries()) {
       const column = candidates[axis.dimension];
-      for (let j = 0; j < count; j++) sums.points[c * sums.stride + j] = axis.share(column?.[j] ?? 0);
+      for (let j = 0; j < count; j++) wide.points[c * wide.stride + j] = axis.share(column?.[j] ?? 0);
     }
     const kernels = this.#kernels(mixture);
-    const largest = this.#fillRows(mixture);
-    const replaced = this.#placeOdd(odd, kernels, { largest, mixture });
+    const plan = new RowPlan(this.#memory);
+    const { largest, replaced } = this.#planRows(plan, { mixture, odd, kernels });
+    plan.carryOut(wide);
     let heaviest = 0;
     for (let k = 0; k < kernels.count; k++) heaviest = Math.max(heaviest, kernels.weights[k] ?? 0);
     const top = largest.reduce((product, entry) => product * entry, heaviest * (kernels.count + 1));
     if (top < productMax) {
       const prior = this.#priorTotals(count, mixture.weights[mixture.slots.length] ?? 0);
-      return new OpenMixture(kernels, { sums: this.#sums, prior, largest, replaced });
+      return new OpenMixture(kernels, { memory: this.#memory, plan, prior, largest, replaced });
     }
     for (const { at, row } of replaced) kernels.rows[at] = row;
     return null;
   }
 
+  /** Lays the memory out: rows of all classes, of odd kernels, and those that combinations of choices are made of. */
+  #begin(candidates: number, odd: readonly OddKernel[]): void {
+    const { tables, coordinates, rowCount } = this.#observations;
+    const cells = tables.filter((axis) => axis instanceof CellsAxis);
+    const choices = tables.filter((axis) => axis instanceof ChoicesAxis);
+    const extraRows = choices.reduce((sum, axis) => sum + axis.extraRows, 0);
+    const tableLengths = cells.reduce((sum, axis) => sum + axis.tableLength, 0);
+    const oddLengths = odd.reduce((sum, kernel) => {
+      const axis = tables[kernel.axis];
+      return sum + (axis instanceof CellsAxis ? axis.tableLength : 0);
+    }, 0);
+    this.#memory.begin({
+      candidates,
+      tables: tables.length,
+      coordinates: coordinates.length,
+      grids: cells.length,
+      rows: rowCount + odd.length + extraRows,
+      fills: rowCount + odd.length,
+      multiplications: rowCount + extraRows,
+      masses: tableLengths + oddLengths,
+    });
+  }
+
   /** The prior's own part: 1 on the table axes, a normal around the middle on the others. */
   #priorTotals(count: number, weight: number): Float64Array {
-    const { points, stride } = this.#sums.wide;
+    const { points, stride } = this.#memory.wide;
     const totals = new Float64Array(count);
     for (let j = 0; j < count; j++) {
       let squares = 0;
@@ -100,51 +122,62 @@ export class MixtureScreen {
     return clip(scottBandwidth(n, this.#d, 1), smallest, 1);
   }
 
-  /** Fills the rows that the mixture needs; returns the largest entry per axis, at least the prior's 1. */
-  #fillRows({ slots, good }: ScreenedMixture): number[] {
-    const { rows, stride } = this.#sums.wide;
-    const { tables, firstRow } = this.#observations;
-    const common = this.#commonSigma(slots.length);
-    return tables.map((axis, t) => {
-      const W = axis instanceof CellsAxis ? axis.scale.hi - axis.scale.lo : 1;
-      const mixture = { kernels: slots.length + 1, sigma: common * W };
+  /** Plans all rows; returns bounds on the entries per axis, at least the prior's 1, and what odd kernels replaced. */
+  #planRows(
+    plan: RowPlan,
+    { mixture, odd, kernels }: { mixture: ScreenedMixture; odd: readonly OddKernel[]; kernels: Kernels },
+  ): { largest: number[]; replaced: ReplacedRow[] } {
+    const { tables, firstRow, rowCount } = this.#observations;
+    const { rows, stride } = plan.region;
+    rows.fill(1, plan.written(0), stride);
+    const count = mixture.slots.length + 1;
+    const common = this.#commonSigma(mixture.slots.length);
+    const needed = mixture.good ? this.#neededRows(mixture.slots) : null;
+    const largest = tables.map(() => 1);
+    const tablesOf = new Map<number, AxisTables>();
+    let extraRow = rowCount + odd.length;
+    for (const [t, axis] of tables.entries()) {
       const first = firstRow[t] ?? 0;
-      // The few good kernels need few rows; the bad ones nearly all.
-      const needed = good ? this.#classesOf(slots, t) : null;
-      let largest = 1;
-      for (let index = 0; index < axis.classes; index++) {
-        if (needed !== null && !needed.has(index)) continue;
-        largest = Math.max(largest, axis.fillRow(index, mixture, { rows, offset: (first + index) * stride }));
+      if (axis instanceof ChoicesAxis) {
+        largest[t] = axis.plan(plan, { firstRow: first, extraRow }, count);
+        extraRow += axis.extraRows;
       }
-      return largest;
-    });
-  }
-
-  #classesOf(slots: Uint32Array, t: number): Set<number> {
-    const { rows, tables, firstRow } = this.#observations;
-    const needed = new Set<number>();
-    for (const slot of slots) needed.add((rows[slot * tables.length + t] ?? 0) - (firstRow[t] ?? 0));
-    return needed;
-  }
-
-  /** Gives odd kernels rows of their own, after all others; returns what to put back afterwards. */
-  #placeOdd(
-    odd: readonly OddKernel[],
-    kernels: Kernels,
-    { largest, mixture }: { largest: number[]; mixture: ScreenedMixture },
-  ): ReplacedRow[] {
-    const { tables, rowCount } = this.#observations;
-    const { rows, stride } = this.#sums.wide;
-    return odd.map(({ position, axis, class: index, sigma }, i) => {
-      const target = { rows, offset: (rowCount + i) * stride };
-      const top = tables[axis]?.fillRow(index, { kernels: mixture.slots.length + 1, sigma }, target) ?? 1;
-      largest[axis] = Math.max(largest[axis] ?? 1, top);
+      if (!(axis instanceof CellsAxis)) continue;
+      const axisTables = { axis: tablesOf.size, addresses: new Map<number, number>() };
+      tablesOf.set(t, axisTables);
+      axis.place(plan.region, axisTables.axis);
+      const sigma = common * (axis.scale.hi - axis.scale.lo);
+      for (let index = 0; index < axis.classes; index++) {
+        // The few good kernels need few rows; the bad ones nearly all.
+        if (needed !== null && needed[first + index] === 0) continue;
+        const bound = axis.plan(plan, { index, sigma, row: first + index }, axisTables);
+        largest[t] = Math.max(largest[t] ?? 1, bound);
+      }
+    }
+    const replaced = odd.map(({ position, axis: t, class: index, sigma }, i): ReplacedRow => {
+      const axis = tables[t];
+      const axisTables = tablesOf.get(t);
+      if (axis instanceof CellsAxis && axisTables !== undefined) {
+        const bound = axis.plan(plan, { index, sigma, row: rowCount + i }, axisTables);
+        largest[t] = Math.max(largest[t] ?? 1, bound);
+      }
       const kernel = mixture.good ? position : (mixture.slots[position] ?? 0);
-      const at = kernel * tables.length + axis;
+      const at = kernel * tables.length + t;
       const row = kernels.rows[at] ?? 0;
       kernels.rows[at] = rowCount + i;
       return { at, row };
     });
+    return { largest, replaced };
+  }
+
+  /** 1 for every row that some slot refers to. */
+  #neededRows(slots: Uint32Array): Uint8Array {
+    const { rows, tables, rowCount } = this.#observations;
+    const needed = new Uint8Array(rowCount);
+    for (const slot of slots) {
+      for (let t = 0; t < tables.length; t++) needed[rows[slot * tables.length + t] ?? 0] = 1;
+    }
+    return needed;
   }
 
   /** Weights, with the parts of the coordinate axes that depend on no candidate (§9), and where the rest is found. */
@@ -269,8 +302,8 @@ function oddKernels(
   };
   present.forEach((index, i) => {
     const mean = axis.means[index] ?? 0;
-    const below = i > 0 ? mean - (axis.means[present[i - 1] ?? 0] ?? 0) : 0;
-    const above = i < present.length - 1 ? (axis.means[present[i + 1] ?? 0] ?? 0) - mean : 0;
+    const below = i > 0 ? axis.distance(present[i - 1] ?? 0, index) : 0;
+    const above = i < present.length - 1 ? axis.distance(index, present[i + 1] ?? 0) : 0;
     const [start = 0, end = 0] = [first[index], last[index]];
     if (slots.length === 1) push(start, index, Math.max(mean - lo, hi - mean));
     else if (start === end) push(start, index, Math.max(below, above));

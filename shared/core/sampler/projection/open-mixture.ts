@@ -1,11 +1,7 @@
 /** A mixture laid out for summation over ranges of its kernels, for all candidates or for a few of them. */
-import { chunkLength, stageTables, type ProductSums } from './product-sums.js';
-
-/** Where sums are made: for all candidates, and for a chosen few. */
-export interface Sums {
-  readonly wide: ProductSums;
-  readonly narrow: ProductSums;
-}
+import type { RowPlan } from './row-plan.js';
+import { chunkLength, type Region, type ScreenMemory } from './screen-memory.js';
+import { stageTables } from './screen-program.js';
 
 /** The kernels as the inner loop takes them: bad ones stand where their slots are, good ones one after the other. */
 export interface Kernels {
@@ -31,48 +27,58 @@ export class OpenMixture {
   /** The prior's part of every candidate's total. */
   readonly prior: Float64Array;
   readonly #kernels: Kernels;
-  readonly #sums: Sums;
+  readonly #memory: ScreenMemory;
+  readonly #plan: RowPlan;
   readonly #largest: readonly number[];
   readonly #replaced: readonly ReplacedRow[];
 
   /** `largest` is the largest entry of the rows of every table axis. */
   constructor(
     kernels: Kernels,
-    rest: { sums: Sums; prior: Float64Array; largest: readonly number[]; replaced: readonly ReplacedRow[] },
+    rest: {
+      memory: ScreenMemory;
+      plan: RowPlan;
+      prior: Float64Array;
+      largest: readonly number[];
+      replaced: readonly ReplacedRow[];
+    },
   ) {
     this.count = kernels.count;
     this.prior = rest.prior;
     this.#kernels = kernels;
-    this.#sums = rest.sums;
+    this.#memory = rest.memory;
+    this.#plan = rest.plan;
     this.#largest = rest.largest;
     this.#replaced = rest.replaced;
   }
 
   /** What kernels `from` to `to` add for every candidate; the prior is not among them. */
   sum(from: number, to: number): Float64Array {
-    this.#setThresholds(this.#sums.wide, this.prior);
-    return this.#run(this.#sums.wide, this.prior.length, from, to);
+    const { wide } = this.#memory;
+    this.#setThresholds(wide, this.prior);
+    return this.#run(wide, this.prior.length, from, to);
   }
 
-  /** The same for some candidates, whose totals are known to be at least `least`. */
+  /** The same for at most sixteen candidates, whose totals are known to be at least `least`. */
   sumFor(
     candidates: readonly number[],
     least: readonly number[],
     range: { from: number; to: number },
   ): Float64Array {
-    const { wide, narrow } = this.#sums;
-    const { tables, coordinates, rows } = wide.shape;
-    narrow.begin({ candidates: candidates.length, rows, tables, coordinates });
-    copyColumns(
-      { from: wide.rows, stride: wide.stride },
-      { to: narrow.rows, stride: narrow.stride },
-      candidates,
-    );
-    copyColumns(
-      { from: wide.points, stride: wide.stride },
-      { to: narrow.points, stride: narrow.stride },
-      candidates,
-    );
+    const { wide, narrow, shape } = this.#memory;
+    const all = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+    const copy = (from: Column, to: Column, rows: readonly number[]): void => {
+      copyColumns(
+        { array: from, stride: wide.stride },
+        { array: to, stride: narrow.stride },
+        { rows, columns: candidates },
+      );
+    };
+    copy(wide.rows, narrow.rows, this.#plan.writtenRows);
+    copy(wide.points, narrow.points, all(shape.coordinates));
+    copy(wide.grids, narrow.grids, all(shape.grids));
+    copy(wide.factors, narrow.factors, all(shape.grids));
+    this.#plan.carryOut(narrow);
     this.#setThresholds(narrow, least);
     return this.#run(narrow, candidates.length, range.from, range.to);
   }
@@ -82,17 +88,18 @@ export class OpenMixture {
     for (const { at, row } of this.#replaced) this.#kernels.rows[at] = row;
   }
 
-  #run(sums: ProductSums, candidates: number, from: number, to: number): Float64Array {
+  #run(region: Region, candidates: number, from: number, to: number): Float64Array {
+    const memory = this.#memory;
     const { rows, centres, weights, scales } = this.#kernels;
-    const { tables, coordinates } = sums.shape;
+    const { tables, coordinates } = memory.shape;
     const totals = new Float64Array(candidates);
     for (let start = from; start < to; start += chunkLength) {
       const end = Math.min(start + chunkLength, to);
-      sums.weights.set(weights.subarray(start, end));
-      sums.ids.set(rows.subarray(start * tables, end * tables));
-      sums.centres.set(centres.subarray(start * coordinates, end * coordinates));
-      sums.scales.set(scales.subarray(start * coordinates, end * coordinates));
-      sums.addChunk(end - start, totals);
+      memory.weights.set(weights.subarray(start, end));
+      memory.ids.set(rows.subarray(start * tables, end * tables));
+      memory.centres.set(centres.subarray(start * coordinates, end * coordinates));
+      memory.scales.set(scales.subarray(start * coordinates, end * coordinates));
+      memory.addChunk(region, end - start, totals);
     }
     return totals;
   }
@@ -101,8 +108,7 @@ export class OpenMixture {
    * After each stage a kernel may be dropped when even the largest factors still to come could not make all dropped
    * kernels together matter beside what every total is known to reach.
    */
-  #setThresholds(sums: ProductSums, least: ArrayLike<number>): void {
-    const { thresholds } = sums;
+  #setThresholds({ thresholds }: Region, least: ArrayLike<number>): void {
     let known = Infinity;
     for (let j = 0; j < least.length; j++) known = Math.min(known, least[j] ?? 0);
     let bound = 1;
@@ -115,14 +121,15 @@ export class OpenMixture {
   }
 }
 
-/** Copies some columns of rows that are `stride` entries apart. */
+type Column = Float32Array | Int32Array;
+
+/** Copies some columns of some rows into arrays of another width. */
 function copyColumns(
-  { from, stride: wide }: { from: Float32Array; stride: number },
-  { to, stride: narrow }: { to: Float32Array; stride: number },
-  columns: readonly number[],
+  { array: from, stride: wide }: { array: Column; stride: number },
+  { array: to, stride: narrow }: { array: Column; stride: number },
+  { rows, columns }: { rows: readonly number[]; columns: readonly number[] },
 ): void {
-  const rows = from.length / wide;
-  for (let r = 0; r < rows; r++) {
-    for (let j = 0; j < columns.length; j++) to[r * narrow + j] = from[r * wide + (columns[j] ?? 0)] ?? 0;
+  for (const row of rows) {
+    for (let j = 0; j < columns.length; j++) to[row * narrow + j] = from[row * wide + (columns[j] ?? 0)] ?? 0;
   }
 }

@@ -4,12 +4,7 @@
  * relative to the prior's, which keeps products of many of them within the range of single precision.
  */
 import type { CategoricalParameter } from '../../space/parameter.js';
-
-/** Rows are written here: entry `offset + j` for candidate j. */
-export interface RowTarget {
-  readonly rows: Float32Array;
-  readonly offset: number;
-}
+import type { RowPlan } from './row-plan.js';
 
 /** One factor of every kernel that is read from a row. */
 export interface TableAxis {
@@ -21,8 +16,6 @@ export interface TableAxis {
   classOf(point: ArrayLike<number>): number;
   /** Takes the candidates of the next suggestion: one column of internal values per parameter of the space. */
   setCandidates(columns: readonly Float64Array[]): void;
-  /** Writes a class's row for a mixture of `kernels` kernels and bandwidth σ; returns its largest entry. */
-  fillRow(index: number, mixture: { kernels: number; sigma: number }, target: RowTarget): number;
 }
 
 /** Smaller ratios are written as 0: products of tiny numbers are slow to compute and add nothing. */
@@ -31,15 +24,12 @@ export const ratioMin = 1e-30;
 /** Most combinations of choices that share one axis. */
 const combinationsMax = 32;
 
-/** Several categorical parameters: a class is a combination of choices. */
+/** Several categorical parameters: a class is a combination of choices, its row the product of their rows. */
 export class ChoicesAxis implements TableAxis {
   readonly dimensions: readonly number[];
   readonly classes: number;
   readonly #counts: readonly number[];
   #candidates: readonly Float64Array[] = [];
-  #kernels = 0;
-  /** For every parameter, what each of its choices says about every candidate. */
-  #ratios: readonly Float64Array[] = [];
 
   /** `counts[i]` is the number of choices of the parameter at `dimensions[i]`. */
   constructor(dimensions: readonly number[], counts: readonly number[]) {
@@ -48,61 +38,79 @@ export class ChoicesAxis implements TableAxis {
     this.classes = counts.reduce((product, count) => product * count, 1);
   }
 
+  /** Rows that are needed beside those of the classes: of single choices, and of combinations of the first ones. */
+  get extraRows(): number {
+    let combinations = 1;
+    let rows = 0;
+    for (const [i, count] of this.#counts.entries()) {
+      combinations *= count;
+      const isLast = i === this.#counts.length - 1;
+      if (!(isLast && i === 0)) rows += count;
+      if (i > 0 && !isLast) rows += combinations;
+    }
+    return rows;
+  }
+
   classOf(point: ArrayLike<number>): number {
     let index = 0;
-    this.dimensions.forEach((dimension, i) => {
-      index = index * (this.#counts[i] ?? 1) + (point[dimension] ?? 0);
-    });
+    for (let i = 0; i < this.#counts.length; i++) {
+      index = index * (this.#counts[i] ?? 1) + (point[this.dimensions[i] ?? 0] ?? 0);
+    }
     return index;
   }
 
   setCandidates(columns: readonly Float64Array[]): void {
     this.#candidates = this.dimensions.map((dimension) => columns[dimension] ?? new Float64Array(0));
-    this.#kernels = 0;
   }
 
-  fillRow(index: number, { kernels }: { kernels: number }, { rows, offset }: RowTarget): number {
-    if (kernels !== this.#kernels) this.#setRatios(kernels);
-    const count = this.#candidates[0]?.length ?? 0;
-    let rest = index;
-    let isFirst = true;
-    for (let i = this.dimensions.length - 1; i >= 0; i--) {
-      const choices = this.#counts[i] ?? 1;
-      const own = rest % choices;
-      rest = (rest - own) / choices;
-      const ratios = this.#ratios[i] ?? new Float64Array(0);
-      const start = own * count;
-      if (isFirst) for (let j = 0; j < count; j++) rows[offset + j] = ratios[start + j] ?? 0;
-      else
-        for (let j = 0; j < count; j++) rows[offset + j] = (rows[offset + j] ?? 0) * (ratios[start + j] ?? 0);
-      isFirst = false;
+  /**
+   * Plans the rows of all classes, from `firstRow` on, for a mixture of `kernels` kernels; rows of single choices go to
+   * `extraRow` and after. Returns the largest entry.
+   */
+  plan(plan: RowPlan, rows: { firstRow: number; extraRow: number }, kernels: number): number {
+    let extra = rows.extraRow;
+    let combinations = 1;
+    let previous = 0;
+    let largest = 1;
+    for (const [i, count] of this.#counts.entries()) {
+      const isLast = i === this.#counts.length - 1;
+      const single = isLast && i === 0 ? rows.firstRow : extra;
+      if (single === extra) extra += count;
+      this.#writeChoices(plan, i, single, kernels);
+      largest *= match(count, kernels);
+      combinations *= count;
+      if (i === 0) {
+        previous = single;
+        continue;
+      }
+      const combined = isLast ? rows.firstRow : extra;
+      if (!isLast) extra += combinations;
+      for (let index = 0; index < combinations; index++) {
+        plan.multiply(combined + index, previous + Math.floor(index / count), single + (index % count));
+      }
+      previous = combined;
     }
-    // A kernel's own choices are its most probable ones.
-    return this.#counts.reduce((product, choices) => product * match(choices, kernels), 1);
+    return largest;
   }
 
   /** tpe.md §7.4 relative to the prior's 1/C, for a mixture of K kernels with prior weight 1. */
-  #setRatios(kernels: number): void {
-    this.#kernels = kernels;
-    this.#ratios = this.#counts.map((choices, i) => {
-      const column = this.#candidates[i] ?? new Float64Array(0);
-      const count = column.length;
-      const other = mismatch(choices, kernels);
-      const ratios = new Float64Array(choices * count).fill(other);
-      for (let j = 0; j < count; j++) ratios[(column[j] ?? 0) * count + j] = match(choices, kernels);
-      return ratios;
-    });
+  #writeChoices(plan: RowPlan, i: number, firstRow: number, kernels: number): void {
+    const choices = this.#counts[i] ?? 1;
+    const column = this.#candidates[i] ?? new Float64Array(0);
+    const own = match(choices, kernels);
+    const other = choices / kernels / (1 + choices / kernels);
+    const { rows, stride } = plan.region;
+    for (let choice = 0; choice < choices; choice++) {
+      const start = plan.written(firstRow + choice);
+      rows.fill(other, start, start + column.length);
+    }
+    for (let j = 0; j < column.length; j++) rows[(firstRow + (column[j] ?? 0)) * stride + j] = own;
   }
 }
 
 /** Probability of a kernel's own choice among C, relative to the prior's 1/C. */
 function match(choices: number, kernels: number): number {
   return (choices * (1 + 1 / kernels)) / (1 + choices / kernels);
-}
-
-/** Probability of any other choice, relative to the prior's. */
-function mismatch(choices: number, kernels: number): number {
-  return choices / kernels / (1 + choices / kernels);
 }
 
 /** Puts categorical parameters together as long as few combinations arise; large ones stay alone. */

@@ -15,7 +15,7 @@ import { grown } from './growable.js';
 import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
 import { PointReader } from './point-reader.js';
-import type { Sums } from './open-mixture.js';
+import type { ScreenMemory } from './screen-memory.js';
 import type { TrialTable } from './trial-table.js';
 
 /** No slot. */
@@ -45,13 +45,13 @@ export class SpaceModel {
   #running: { readonly number: number; readonly point: Float64Array }[] = [];
 
   /** `space` without single parameters, sorted by name. */
-  constructor(space: Space, rules: EstimatorRules, table: TrialTable, sums: Sums) {
+  constructor(space: Space, rules: EstimatorRules, table: TrialTable, memory: ScreenMemory) {
     this.#space = space;
     this.#rules = rules;
     this.#table = table;
     this.#observations = new Observations(space, rules);
     this.#reader = new PointReader(space);
-    this.#screen = new MixtureScreen(this.#observations, rules, space.length, sums);
+    this.#screen = new MixtureScreen(this.#observations, rules, space.length, memory);
   }
 
   /** The best of `count` candidates as internal values by name; `running` in number order, for the liar. */

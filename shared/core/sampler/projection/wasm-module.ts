@@ -53,6 +53,10 @@ export const f32Load: Code = [0x2a, 2, 0];
 export const v128 = {
   load: (offset: number): Code => [...simd(0x00), 2, ...unsigned(offset)],
   store: (offset: number): Code => [...simd(0x0b), 2, ...unsigned(offset)],
+  /** One number from memory into the first lane, 0 in the others. */
+  loadFirst: [...simd(0x5c), 2, 0] as Code,
+  /** One number from memory into another lane; the address lies below the vector on the stack. */
+  loadLane: (lane: number): Code => [...simd(0x56), 2, 0, lane],
   anyTrue: simd(0x53),
 };
 
@@ -94,22 +98,27 @@ export const when = (...body: Code[]): Code => [0x04, 0x40, ...body.flat(), 0x0b
 const section = (id: number, content: Code): Code => [id, ...unsigned(content.length), ...content];
 const text = (value: string): Code => [value.length, ...Array.from(value, (letter) => letter.charCodeAt(0))];
 
-/**
- * The bytes of a module that imports the memory `env.memory` and exports one function `run` without parameters and
- * result. `i32s` and `v128s` count its locals, numbered in this order.
- */
-export function wasmModule(
-  { i32s, v128s }: { readonly i32s: number; readonly v128s: number },
-  body: Code,
-): Uint8Array<ArrayBuffer> {
-  const type = [1, 0x60, 0, 0];
-  const code = [2, ...unsigned(i32s), 0x7f, ...unsigned(v128s), 0x7b, ...body, 0x0b];
+/** One exported function with one i32 parameter, its local 0, and no result. */
+export interface WasmFunction {
+  readonly name: string;
+  /** Further locals, numbered from 1 on: first the i32s, then the vectors. */
+  readonly i32s: number;
+  readonly v128s: number;
+  readonly body: Code;
+}
+
+/** The bytes of a module that imports the memory `env.memory` and exports the given functions. */
+export function wasmModule(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+  const codes = functions.map(({ i32s, v128s, body }) => {
+    const code = [2, ...unsigned(i32s), 0x7f, ...unsigned(v128s), 0x7b, ...body, 0x0b];
+    return [...unsigned(code.length), ...code];
+  });
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, type),
+    ...section(1, [1, 0x60, 1, 0x7f, 0]),
     ...section(2, [1, ...text('env'), ...text('memory'), 2, 0, 0]),
-    ...section(3, [1, 0]),
-    ...section(7, [1, ...text('run'), 0, 0]),
-    ...section(10, [1, ...unsigned(code.length), ...code]),
+    ...section(3, [functions.length, ...functions.map(() => 0)]),
+    ...section(7, [functions.length, ...functions.flatMap(({ name }, i) => [...text(name), 0, i])]),
+    ...section(10, [functions.length, ...codes.flat()]),
   ]);
 }

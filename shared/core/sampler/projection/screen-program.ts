@@ -1,5 +1,5 @@
 /**
- * The inner loop of the sampler: for every candidate j, Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)²,
+ * The inner loops of the sampler. `run` computes for every candidate j, Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)²,
  * in single precision, sixteen candidates at a time. Rows hold what each distinct one-dimensional kernel says about
  * every candidate, so that stepped and categorical parameters cost one multiplication and continuous ones share one
  * exponential. After every few rows a kernel is dropped whose product can no longer matter to any of the sixteen: in a
@@ -8,7 +8,6 @@
  * Single precision is twice as wide as double; its result only narrows the choice (see `space-model.ts`). Sums over a
  * chunk of kernels are kept short and added up in double precision, so that rounding does not grow with their number.
  */
-import { assert } from '../../assert.js';
 import {
   block,
   f32Load,
@@ -25,23 +24,9 @@ import {
   type Code,
 } from './wasm-module.js';
 
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Instance: new (
-    module: object,
-    imports: object,
-  ) => {
-    readonly exports: Readonly<Record<string, () => void>>;
-  };
-  Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
-};
-
-/** Kernels per call of the inner loop. */
-export const chunkLength = 512;
 /** Candidates per turn of the inner loop: four vectors of four lanes. */
-const blockLanes = 16;
-const blockBytes = blockLanes * 4;
-const pageBytes = 65_536;
+export const blockLanes = 16;
+export const blockBytes = blockLanes * 4;
 /** Rows multiplied between two looks at whether the product still matters. */
 export const stageTables = 3;
 /** Adding it leaves the nearest integer in the low bits of a float, for numbers well below 2²². */
@@ -49,22 +34,17 @@ const roundingMagic = 1.5 * 2 ** 23;
 /** Largest exponent of the factor 2^−e: beyond it the factor is as good as nothing, but still a normal number. */
 const exponentMax = 100;
 
-/** What the inner loop reads from the beginning of the memory, one i32 each. */
-const parameterNames = [
-  'kernels',
-  'tables',
-  'coordinates',
-  'weights',
-  'ids',
-  'centres',
-  'scales',
-  'rows',
-  'points',
-  'thresholds',
-  'totals',
-  'strideShift',
-  'blocksBytes',
-] as const;
+/**
+ * What the loops read from the address that they are called with, one i32 each: numbers of things, addresses of arrays,
+ * and the sizes of a row (as a power of two of bytes) and of the part of it that is used.
+ */
+export const parameterNames = [
+  ...(['kernels', 'tables', 'coordinates', 'fills', 'multiplications'] as const),
+  ...(['weights', 'ids', 'centres', 'scales', 'fillJobs', 'multiplyJobs'] as const),
+  ...(['rows', 'points', 'grids', 'factors', 'thresholds', 'totals'] as const),
+  ...(['strideShift', 'blocksBytes'] as const),
+];
+export type ParameterName = (typeof parameterNames)[number];
 
 const i32Names = [
   ...(['block', 'kernel', 'left', 'pointer', 'id', 'centre', 'scale', 'weight'] as const),
@@ -76,9 +56,9 @@ const vectorNames = [
   ...(['exponent0', 'exponent1', 'exponent2', 'exponent3'] as const),
   ...(['splatCentre', 'splatScale', 'scratch', 'whole'] as const),
 ];
-type Name = (typeof parameterNames)[number] | (typeof i32Names)[number] | (typeof vectorNames)[number];
+type Name = ParameterName | (typeof i32Names)[number] | (typeof vectorNames)[number];
 const indexOf = new Map<Name, number>(
-  [...parameterNames, ...i32Names, ...vectorNames].map((name, i) => [name, i]),
+  [...parameterNames, ...i32Names, ...vectorNames].map((name, i) => [name, i + 1]),
 );
 
 const get = (name: Name): Code => local.get(indexOf.get(name) ?? 0);
@@ -179,8 +159,13 @@ const addKernel: Code = block(
 /** Four bytes for each of as many entries as the parameter says. */
 const bytesOf = (name: Name): Code => [get(name), i32.const(2), i32.shl].flat();
 
-const program: Code = [
-  parameterNames.flatMap((name, i) => [...i32.const(4 * i), ...i32.load, ...set(name)]),
+/** Reads all parameters into locals. */
+const prologue: Code = parameterNames.flatMap((name, i) =>
+  [[local.get(0), i32.const(4 * i), i32.add, i32.load, set(name)].flat()].flat(),
+);
+
+const run: Code = [
+  prologue,
   [i32.const(0), set('block')].flat(),
   loopWhile(
     each((q) => [f32x4.const(0), set(`total${q}`)]),
@@ -201,122 +186,77 @@ const program: Code = [
   ),
 ].flat();
 
-/** One summation: the sizes that its memory is laid out for. */
-export interface SumShape {
-  readonly candidates: number;
-  /** Rows that kernels may refer to. */
-  readonly rows: number;
-  /** Factors per kernel that are read from rows. */
-  readonly tables: number;
-  /** Continuous coordinates per kernel and candidate. */
-  readonly coordinates: number;
-}
+/** The address of a row, or of another array of rows, whose number is on the stack. */
+const rowOf = (array: Name): Code => [get('strideShift'), i32.shl, get(array), i32.add].flat();
+/** The i32 of a job, `offset` bytes from its beginning. */
+const field = (offset: number): Code => [get('pointer'), i32.const(offset), i32.add, i32.load].flat();
+/** Everything for four candidates after the other, `block` counting the bytes. */
+const forLanes = (body: Code): Code =>
+  [
+    [i32.const(0), set('block')].flat(),
+    loopWhile(body, [get('block'), i32.const(16), i32.add, tee('block'), get('blocksBytes'), i32.ltU].flat()),
+  ].flat();
 
-/** Runs summations in one memory of its own; nothing of one is left in the next. */
-export class ProductSums {
-  readonly #memory = new WebAssembly.Memory({ initial: 1 });
-  readonly #run: () => void;
-  /** What the memory is laid out for. */
-  shape: SumShape = { candidates: 0, rows: 0, tables: 0, coordinates: 0 };
-  #parameters = new Int32Array(0);
-  #totals = new Float32Array(0);
-
-  /** Floats from one row to the next: a power of two, at least the number of candidates. */
-  stride = blockLanes;
-  /** To be filled: row r starts at r · stride. */
-  rows = new Float32Array(0);
-  /** To be filled: coordinate c of candidate j at c · stride + j. */
-  points = new Float32Array(0);
-  /**
-   * To be filled: after every third row, and after the last, a kernel is dropped whose product is at or below the next
-   * of these for all candidates of a block. Zeros drop only what is nothing already.
-   */
-  thresholds = new Float32Array(0);
-  /** To be filled for every chunk: one weight per kernel. */
-  weights = new Float32Array(0);
-  /** To be filled for every chunk: `tables` row numbers per kernel. */
-  ids = new Uint32Array(0);
-  /** To be filled for every chunk: `coordinates` centres per kernel. */
-  centres = new Float32Array(0);
-  /** To be filled for every chunk: `coordinates` factors s per kernel. */
-  scales = new Float32Array(0);
-
-  constructor() {
-    const instance = new WebAssembly.Instance(
-      new WebAssembly.Module(
-        wasmModule({ i32s: parameterNames.length + i32Names.length, v128s: vectorNames.length }, program),
+/**
+ * Fill jobs are four words: row, address in a table of masses, number of the axis, factor. For each candidate the
+ * row gets table[grid] · factors[axis] · factor, where `grid` is the candidate's position on the axis in bytes.
+ */
+export const fillJobWords = 4;
+const fill: Code = [
+  prologue,
+  [get('fillJobs'), set('pointer'), get('fills'), set('left'), get('fills')].flat(),
+  when(
+    loopWhile(
+      [field(0), rowOf('rows'), set('id'), field(4), set('weight')].flat(),
+      [field(8), rowOf('grids'), set('centre'), field(8), rowOf('factors'), set('scale')].flat(),
+      [get('pointer'), i32.const(12), i32.add, f32Load, f32x4.splat, set('splatScale')].flat(),
+      forLanes(
+        [
+          [get('id'), get('block'), i32.add].flat(),
+          quads.slice(1).reduce<Code>((vector, lane) => {
+            const address = [get('centre'), get('block'), i32.add, i32.const(4 * lane), i32.add, i32.load];
+            return [...[...address, get('weight'), i32.add].flat(), ...vector];
+          }, []),
+          [get('centre'), get('block'), i32.add, i32.load, get('weight'), i32.add, v128.loadFirst].flat(),
+          // The addresses were put down from the last lane to the second, so that they come up from the second on.
+          [v128.loadLane(1), v128.loadLane(2), v128.loadLane(3)].flat(),
+          [get('scale'), get('block'), i32.add, v128.load(0), f32x4.mul, get('splatScale'), f32x4.mul].flat(),
+          v128.store(0),
+        ].flat(),
       ),
-      { env: { memory: this.#memory } },
-    );
-    const { run } = instance.exports;
-    assert(run !== undefined, 'the module exports its function');
-    this.#run = run;
-  }
+      increment('pointer', i32.const(4 * fillJobWords)),
+      countDown('left'),
+    ),
+  ),
+].flat();
 
-  /**
-   * Makes ready for one summation. Views may change and what they hold may be of the last one: all that is read must be
-   * filled anew.
-   */
-  begin(shape: SumShape): void {
-    const { candidates, rows, tables, coordinates } = this.shape;
-    const fits =
-      shape.candidates === candidates &&
-      shape.rows <= rows &&
-      shape.tables === tables &&
-      shape.coordinates === coordinates;
-    // Room for more rows than asked for: their number changes a little from one summation to the next.
-    if (!fits) this.#layOut({ ...shape, rows: shape.rows + Math.ceil(shape.rows / 4) });
-  }
+/** Multiply jobs are three words: the row that becomes the product of the two others. */
+export const multiplyJobWords = 3;
+const multiply: Code = [
+  prologue,
+  [get('multiplyJobs'), set('pointer'), get('multiplications'), set('left'), get('multiplications')].flat(),
+  when(
+    loopWhile(
+      [field(0), rowOf('rows'), set('id'), field(4), rowOf('rows'), set('centre')].flat(),
+      [field(8), rowOf('rows'), set('scale')].flat(),
+      forLanes(
+        [
+          [get('id'), get('block'), i32.add, get('centre'), get('block'), i32.add, v128.load(0)].flat(),
+          [get('scale'), get('block'), i32.add, v128.load(0), f32x4.mul, v128.store(0)].flat(),
+        ].flat(),
+      ),
+      increment('pointer', i32.const(4 * multiplyJobWords)),
+      countDown('left'),
+    ),
+  ),
+].flat();
 
-  #layOut({ candidates, rows, tables, coordinates }: SumShape): void {
-    let stride = blockLanes;
-    while (stride < candidates) stride *= 2;
-    let end = 0;
-    const place = (floats: number): number => {
-      const start = end;
-      end += Math.ceil((floats * 4) / blockBytes) * blockBytes;
-      return start;
-    };
-    const at = {
-      parameters: place(parameterNames.length),
-      totals: place(stride),
-      weights: place(chunkLength),
-      ids: place(chunkLength * tables),
-      centres: place(chunkLength * coordinates),
-      scales: place(chunkLength * coordinates),
-      points: place(stride * coordinates),
-      thresholds: place(Math.ceil(tables / stageTables)),
-      rows: place(stride * rows),
-    };
-    const missing = end - this.#memory.buffer.byteLength;
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / pageBytes));
-    const { buffer } = this.#memory;
-    this.stride = stride;
-    this.shape = { candidates, rows, tables, coordinates };
-    this.#totals = new Float32Array(buffer, at.totals, stride);
-    this.weights = new Float32Array(buffer, at.weights, chunkLength);
-    this.ids = new Uint32Array(buffer, at.ids, chunkLength * tables);
-    this.centres = new Float32Array(buffer, at.centres, chunkLength * coordinates);
-    this.scales = new Float32Array(buffer, at.scales, chunkLength * coordinates);
-    this.points = new Float32Array(buffer, at.points, stride * coordinates);
-    this.thresholds = new Float32Array(buffer, at.thresholds, Math.ceil(tables / stageTables));
-    // Lanes beyond the candidates are never written again; what they held might be no number.
-    this.rows = new Float32Array(buffer, at.rows, stride * rows).fill(0);
-    this.points.fill(0);
-    const blocksBytes = Math.ceil(candidates / blockLanes) * blockBytes;
-    const values: Record<(typeof parameterNames)[number], number> = {
-      ...{ ...at, kernels: 0, tables, coordinates, blocksBytes },
-      strideShift: Math.log2(stride * 4),
-    };
-    this.#parameters = new Int32Array(buffer, at.parameters, parameterNames.length);
-    this.#parameters.set(parameterNames.map((name) => values[name]));
-  }
-
-  /** Adds the first `kernels` entries of the present chunk to the totals, one per candidate. */
-  addChunk(kernels: number, totals: Float64Array): void {
-    if (kernels === 0) return;
-    this.#parameters[0] = kernels;
-    this.#run();
-    for (let j = 0; j < this.shape.candidates; j++) totals[j] = (totals[j] ?? 0) + (this.#totals[j] ?? 0);
-  }
+/** The bytes of the module with the three loops. */
+export function screenModule(): Uint8Array<ArrayBuffer> {
+  const locals = { i32s: parameterNames.length + i32Names.length, v128s: vectorNames.length };
+  return wasmModule([
+    { name: 'run', ...locals, body: run },
+    { name: 'fill', ...locals, body: fill },
+    { name: 'multiply', ...locals, body: multiply },
+  ]);
 }
