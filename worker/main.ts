@@ -7,7 +7,6 @@ import { systemClock } from '../shared/platform/clock.js';
 import { createLog, logLevels, silentLog, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
-import { runDoctor } from './doctor/run-doctor.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
@@ -189,6 +188,8 @@ program
   )
   .option('--json', 'print one JSON object', false)
   .action(async ({ golden, runtime, json }: DoctorFlags) => {
+    // Only here: a worker that starts need not read the code of all checks.
+    const { runDoctor } = await import('./doctor/run-doctor.js');
     const ok = await runDoctor({
       ...{ version, json, runtime, golden: golden ?? null, log: silentLog },
       cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
