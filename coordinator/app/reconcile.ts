@@ -25,7 +25,9 @@ export async function reconcileLeases(
   let lastRoundMs = servingSinceMs;
   while (!over.aborted) {
     const nowMs = clock.nowMs();
-    if (nowMs - lastRoundMs > intervalMs * lateFactor) servingSinceMs = nowMs;
+    const sinceLastMs = nowMs - lastRoundMs;
+    // A clock that was set back says as little about how long this process has served.
+    if (sinceLastMs < 0 || sinceLastMs > intervalMs * lateFactor) servingSinceMs = nowMs;
     lastRoundMs = nowMs;
     try {
       // Also the look at the store that tells whether it is healthy.

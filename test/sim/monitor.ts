@@ -176,10 +176,8 @@ export class Monitor {
       return;
     }
     this.expect(!isFinished(before.state), () => `${where}: changed after it was ${before.state}`);
-    // Given up: no GPU with more memory came for it.
-    const givenUp = before.state === 'WAITING' && state === 'PRUNED' && trial.reason === 'oom';
     this.expect(
-      before.state === state || givenUp || (next.get(before.state)?.has(state) ?? false),
+      before.state === state || (next.get(before.state)?.has(state) ?? false),
       () => `${where}: from ${before.state} to ${state}`,
     );
     this.expect(

@@ -5,6 +5,7 @@ import { silentLog } from '../../shared/platform/log.js';
 import type { Assignment } from '../../coordinator/app/assignment.js';
 import { ask, type AskOutcome } from '../../coordinator/app/ask.js';
 import { enqueueTrial } from '../../coordinator/app/enqueue-trial.js';
+import { reconcileLeases } from '../../coordinator/app/reconcile.js';
 import { pauseStudy, resumeStudy, stopStudy } from '../../coordinator/app/steer-study.js';
 import { viewStudy } from '../../coordinator/app/study-view.js';
 import { tell } from '../../coordinator/app/tell.js';
@@ -127,6 +128,33 @@ describe('a study that is stopped', () => {
       state: 'STOPPED',
       counts: { RUNNING: 0, WAITING: 0, CANCELLED: 2 },
     });
+  });
+});
+
+describe('a clock that is set back', () => {
+  // A coordinator that counted its time of service on that clock looked at no lease for as long as the step was.
+  it('delays the taking back of leases by one lease time, not by the step', async () => {
+    const app = testApp(createMemoryStorage());
+    await app.register('w1');
+    await app.create(smallStudy());
+    const hourMs = 3_600_000;
+    const ended = new AbortController();
+    let rounds = 0;
+    const clock = {
+      nowMs: () => app.clock.nowMs(),
+      sleep: async (ms: number): Promise<void> => {
+        app.clock.advance(ms);
+        rounds += 1;
+        if (rounds === 1) {
+          app.clock.advance(-hourMs);
+          assigned(await app.ask());
+        }
+        // Enough for the lease to run out twice.
+        if (rounds === 20) ended.abort();
+      },
+    };
+    await reconcileLeases({ ...app.context, clock }, { intervalMs: 5_000, over: ended.signal });
+    expect(assigned(await app.ask())).toMatchObject({ number: 0, attempt: 2 });
   });
 });
 

@@ -3,9 +3,10 @@ import { leaseToken } from '../../shared/core/ids.js';
 import type { Log } from '../../shared/platform/log.js';
 import { silentLog } from '../../shared/platform/log.js';
 import type { AppContext } from '../../coordinator/app/context.js';
+import { AppError } from '../../coordinator/app/errors.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
 import { Histories } from '../../coordinator/app/history.js';
-import { reclaim } from '../../coordinator/app/release.js';
+import { reconcileLeases } from '../../coordinator/app/reconcile.js';
 import { localGateway } from '../../coordinator/app/study-gateway.js';
 import { WorkSignal } from '../../coordinator/app/work-signal.js';
 import { defaults } from '../../coordinator/config.js';
@@ -115,19 +116,14 @@ export class SimCoordinator implements Host {
           });
           break;
         } catch (error) {
-          if (!(error instanceof StorageUnavailable)) throw error;
+          // A budget that has been raised meanwhile is refused, and read again.
+          const refused = error instanceof AppError && error.code === 'failed-precondition';
+          if (!refused && !(error instanceof StorageUnavailable)) throw error;
           await context.clock.sleep(startAgainMs);
         }
       }
     }
-    while (!stopping.aborted) {
-      try {
-        await reclaim(context);
-      } catch (error) {
-        if (!(error instanceof StorageUnavailable)) throw error;
-      }
-      await context.clock.sleep(defaults.reclaimIntervalMs, stopping);
-    }
+    await reconcileLeases(context, { intervalMs: defaults.reclaimIntervalMs, over: stopping });
   }
 
   /** A call that fails unexpectedly is a bug, whatever the faults. */
