@@ -302,7 +302,8 @@ class Attempt {
   }
 
   #fail(reason: FailureReason, message: string, { reusable = false } = {}): void {
-    if (this.#child.ready === null) {
+    // Out of memory is told as what it is, also when it struck while the process was starting.
+    if (this.#child.ready === null && reason !== 'oom') {
       this.#settle({ result: { kind: 'unfit', message }, reusable: false });
       return;
     }
