@@ -8,6 +8,7 @@ import { clip } from '../rounding.js';
 import { CellsAxis, type AxisTables } from './cells-axis.js';
 import { massInRange, type CoordinateAxis } from './coordinate-axis.js';
 import type { Observations } from './observations.js';
+import { OddKernels } from './odd-kernels.js';
 import { OpenMixture, type Kernels, type ReplacedRow } from './open-mixture.js';
 import { RowPlan } from './row-plan.js';
 import { ChoicesAxis } from './screen-axis.js';
@@ -23,14 +24,6 @@ export interface ScreenedMixture {
 
 /** Products beyond this bound might overflow single precision. */
 const productMax = 1e36;
-
-/** A kernel whose bandwidth is not its axis's common one: it needs a row of its own. */
-interface OddKernel {
-  readonly position: number;
-  readonly axis: number;
-  readonly class: number;
-  readonly sigma: number;
-}
 
 export class MixtureScreen {
   readonly #observations: Observations;
@@ -56,7 +49,7 @@ export class MixtureScreen {
   open(mixture: ScreenedMixture, candidates: readonly Float64Array[]): OpenMixture | null {
     const { coordinates } = this.#observations;
     const count = candidates[0]?.length ?? 0;
-    const odd = this.#rules.bandwidth === 'neighbour' ? this.#oddKernels(mixture) : [];
+    const odd = this.#oddKernels(mixture);
     this.#begin(count, odd);
     const { wide } = this.#memory;
     for (const [c, axis] of coordinates.entries()) {
@@ -79,25 +72,21 @@ export class MixtureScreen {
   }
 
   /** Lays the memory out: rows of all classes, of odd kernels, and those that combinations of choices are made of. */
-  #begin(candidates: number, odd: readonly OddKernel[]): void {
+  #begin(candidates: number, odd: OddKernels): void {
     const { tables, coordinates, rowCount } = this.#observations;
     const cells = tables.filter((axis) => axis instanceof CellsAxis);
     const choices = tables.filter((axis) => axis instanceof ChoicesAxis);
     const extraRows = choices.reduce((sum, axis) => sum + axis.extraRows, 0);
     const tableLengths = cells.reduce((sum, axis) => sum + axis.tableLength, 0);
-    const oddLengths = odd.reduce((sum, kernel) => {
-      const axis = tables[kernel.axis];
-      return sum + (axis instanceof CellsAxis ? axis.tableLength : 0);
-    }, 0);
     this.#memory.begin({
       candidates,
       tables: tables.length,
       coordinates: coordinates.length,
       grids: cells.length,
-      rows: rowCount + odd.length + extraRows,
-      fills: rowCount + odd.length,
+      rows: rowCount + odd.count + extraRows,
+      fills: rowCount + odd.count,
       multiplications: rowCount + extraRows,
-      masses: tableLengths + oddLengths,
+      masses: tableLengths + odd.masses,
     });
   }
 
@@ -125,7 +114,7 @@ export class MixtureScreen {
   /** Plans all rows; returns bounds on the entries per axis, at least the prior's 1, and what odd kernels replaced. */
   #planRows(
     plan: RowPlan,
-    { mixture, odd, kernels }: { mixture: ScreenedMixture; odd: readonly OddKernel[]; kernels: Kernels },
+    { mixture, odd, kernels }: { mixture: ScreenedMixture; odd: OddKernels; kernels: Kernels },
   ): { largest: number[]; replaced: ReplacedRow[] } {
     const { tables, firstRow, rowCount } = this.#observations;
     const { rows, stride } = plan.region;
@@ -135,7 +124,7 @@ export class MixtureScreen {
     const needed = mixture.good ? this.#neededRows(mixture.slots) : null;
     const largest = tables.map(() => 1);
     const tablesOf = new Map<number, AxisTables>();
-    let extraRow = rowCount + odd.length;
+    let extraRow = rowCount + odd.count;
     for (const [t, axis] of tables.entries()) {
       const first = firstRow[t] ?? 0;
       if (axis instanceof ChoicesAxis) {
@@ -154,19 +143,19 @@ export class MixtureScreen {
         largest[t] = Math.max(largest[t] ?? 1, bound);
       }
     }
-    const replaced = odd.map(({ position, axis: t, class: index, sigma }, i): ReplacedRow => {
+    const replaced: ReplacedRow[] = [];
+    for (let i = 0; i < odd.count; i++) {
+      const { position, axis: t, index, sigma } = odd.at(i);
       const axis = tables[t];
       const axisTables = tablesOf.get(t);
-      if (axis instanceof CellsAxis && axisTables !== undefined) {
-        const bound = axis.plan(plan, { index, sigma, row: rowCount + i }, axisTables);
-        largest[t] = Math.max(largest[t] ?? 1, bound);
-      }
+      if (!(axis instanceof CellsAxis) || axisTables === undefined) continue;
+      const bound = axis.plan(plan, { index, sigma, row: rowCount + i }, axisTables);
+      largest[t] = Math.max(largest[t] ?? 1, bound);
       const kernel = mixture.good ? position : (mixture.slots[position] ?? 0);
       const at = kernel * tables.length + t;
-      const row = kernels.rows[at] ?? 0;
+      replaced.push({ at, row: kernels.rows[at] ?? 0 });
       kernels.rows[at] = rowCount + i;
-      return { at, row };
-    });
+    }
     return { largest, replaced };
   }
 
@@ -259,58 +248,25 @@ export class MixtureScreen {
   }
 
   /** Kernels on table axes whose neighbours are further away than the smallest bandwidth. */
-  #oddKernels(mixture: ScreenedMixture): OddKernel[] {
-    const smallest = this.#commonSigma(mixture.slots.length);
+  #oddKernels({ slots }: ScreenedMixture): OddKernels {
+    const odd = new OddKernels();
+    if (this.#rules.bandwidth === 'scott') return odd;
+    const smallest = this.#commonSigma(slots.length);
     const { rows, tables, firstRow } = this.#observations;
-    return tables.flatMap((axis, t) => {
-      if (!(axis instanceof CellsAxis)) return [];
-      const classOf = (slot: number): number => (rows[slot * tables.length + t] ?? 0) - (firstRow[t] ?? 0);
-      const odd = oddKernels(axis, classOf, mixture.slots, smallest);
-      return odd.map((kernel) => ({ ...kernel, axis: t }));
-    });
+    for (const [t, axis] of tables.entries()) {
+      if (!(axis instanceof CellsAxis)) continue;
+      const first = firstRow[t] ?? 0;
+      odd.find(axis, t, {
+        slots,
+        smallest,
+        classOf: (slot) => (rows[slot * tables.length + t] ?? 0) - first,
+      });
+    }
+    return odd;
   }
 }
 
 /** A kernel's density at its centre, but for constants: 1 / (σ_eff · mass in range). */
 function kernelHeight(u: number, sigma: number, cellVariance: number): number {
   return 1 / (Math.sqrt(sigma * sigma + cellVariance) * massInRange(u, sigma));
-}
-
-/**
- * Bandwidths by neighbours where many observations are equal (tpe.md §7.3): of a run of equal ones only the first in
- * kernel order has the gap below it, only the last the gap above. `smallest` in shares of the range.
- */
-function oddKernels(
-  axis: CellsAxis,
-  classOf: (slot: number) => number,
-  slots: Uint32Array,
-  smallest: number,
-): { position: number; class: number; sigma: number }[] {
-  const first = new Int32Array(axis.classes).fill(-1);
-  const last = new Int32Array(axis.classes).fill(-1);
-  for (let k = 0; k < slots.length; k++) {
-    const index = classOf(slots[k] ?? 0);
-    if ((first[index] ?? -1) < 0) first[index] = k;
-    last[index] = k;
-  }
-  const { lo, hi } = axis.scale;
-  const present = axis.classesByMean.filter((index) => (first[index] ?? -1) >= 0);
-  const odd: { position: number; class: number; sigma: number }[] = [];
-  const push = (position: number, index: number, gap: number): void => {
-    const sigma = Math.min(gap, hi - lo);
-    if (sigma > smallest * (hi - lo)) odd.push({ position, class: index, sigma });
-  };
-  present.forEach((index, i) => {
-    const mean = axis.means[index] ?? 0;
-    const below = i > 0 ? axis.distance(present[i - 1] ?? 0, index) : 0;
-    const above = i < present.length - 1 ? axis.distance(index, present[i + 1] ?? 0) : 0;
-    const [start = 0, end = 0] = [first[index], last[index]];
-    if (slots.length === 1) push(start, index, Math.max(mean - lo, hi - mean));
-    else if (start === end) push(start, index, Math.max(below, above));
-    else {
-      push(start, index, below);
-      push(end, index, above);
-    }
-  });
-  return odd;
 }

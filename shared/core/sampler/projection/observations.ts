@@ -92,14 +92,17 @@ export class Observations {
     this.numbers[slot] = number;
     const { tables, coordinates } = this;
     this.rows = grown(this.rows, (slot + 1) * tables.length);
-    for (const [t, axis] of tables.entries()) {
-      const index = axis.classOf(point);
+    // Written as plain loops: every running trial passes here for every suggestion.
+    for (let t = 0; t < tables.length; t++) {
+      const index = tables[t]?.classOf(point) ?? 0;
       if (index >= (this.#room[t] ?? 0)) this.#makeRoom(slot, t);
       this.rows[slot * tables.length + t] = (this.firstRow[t] ?? 0) + index;
     }
     this.centres = grown(this.centres, (slot + 1) * coordinates.length);
     let isInRange = true;
-    for (const [c, axis] of coordinates.entries()) {
+    for (let c = 0; c < coordinates.length; c++) {
+      const axis = coordinates[c];
+      if (axis === undefined) continue;
       if (!axis.set(slot, point[axis.dimension] ?? 0)) isInRange = false;
       this.centres[slot * coordinates.length + c] = axis.shares[slot] ?? 0;
     }

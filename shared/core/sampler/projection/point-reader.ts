@@ -11,6 +11,8 @@ interface Reader {
 
 export class PointReader {
   readonly #readers: readonly Reader[];
+  /** What was read from params before: running trials come again with every suggestion. */
+  readonly #points = new WeakMap<Params, Float64Array>();
 
   constructor(space: Space) {
     this.#readers = space.map((parameter) => ({
@@ -21,9 +23,11 @@ export class PointReader {
 
   /**
    * The internal values in space order, or null when the trial lacks a parameter. Throws a `SamplerError` that names
-   * `trial <number>` for a value its parameter could not have.
+   * `trial <number>` for a value its parameter could not have. Params must not change once they have been read.
    */
   read(params: Params, number: number): Float64Array | null {
+    const read = this.#points.get(params);
+    if (read !== undefined) return read;
     const point = new Float64Array(this.#readers.length);
     for (let i = 0; i < point.length; i++) {
       const reader = this.#readers[i];
@@ -32,6 +36,7 @@ export class PointReader {
       if (value === undefined) return null;
       point[i] = this.#internal(reader, value, number);
     }
+    this.#points.set(params, point);
     return point;
   }
 

@@ -55,7 +55,8 @@ export class NumericKernels implements Kernels {
 
   sample(chosen: Uint32Array, rng: Mt19937): Float64Array {
     const values = new Float64Array(chosen.length);
-    for (const [j, k] of chosen.entries()) {
+    for (let j = 0; j < chosen.length; j++) {
+      const k = chosen[j] ?? 0;
       const q = this.#distribution(k).quantile(rng.nextDouble());
       values[j] = fromModellingScale(this.#parameter, (this.means[k] ?? 0) + (this.sigmas[k] ?? 1) * q);
     }
@@ -125,7 +126,8 @@ export class CategoricalKernels implements Kernels {
 
   sample(chosen: Uint32Array, rng: Mt19937): Float64Array {
     const values = new Float64Array(chosen.length);
-    for (const [j, k] of chosen.entries()) {
+    for (let j = 0; j < chosen.length; j++) {
+      const k = chosen[j] ?? 0;
       const u = rng.nextDouble();
       // The last cumulative sum counts as exactly 1, hence is never below u.
       let choice = 0;

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { isSingle, toInternal } from '../../space/make-parameter.js';
+import { Chance, randomStudy } from '../random-study.test-helper.js';
+import { sampleRandom } from '../random.js';
+import { estimatorRules } from '../tpe/estimator-rules.js';
+import { ParzenEstimator } from '../tpe/parzen-estimator.js';
+import { mixtureWeights, rampWeights } from '../tpe/weights.js';
+import { MixtureScreen } from './mixture-screen.js';
+import { Observations } from './observations.js';
+import { ScreenMemory } from './screen-memory.js';
+
+/** What `contenders.ts` counts on: how far a screened logarithm may be off. */
+const errorMax = 1e-4;
+
+/**
+ * ln of the totals of one mixture less what the plain estimator says, per candidate. The screen leaves out a factor per
+ * candidate that is the same for every mixture, so only differences between two mixtures can be compared.
+ */
+function screenErrors(seed: number, memory: ScreenMemory): number[] {
+  const chance = new Chance(seed);
+  const { request } = randomStudy(chance, 1);
+  const space = request.space.filter((parameter) => !isSingle(parameter));
+  if (space.length === 0) return [];
+  const rules = estimatorRules(chance.of(['optuna-4', 'optuna-5']), true);
+  const internal = (): number[] =>
+    space.map((parameter) => toInternal(parameter, sampleRandom(parameter, chance.rng)) ?? 0);
+  const count = chance.of([3, 20, 60, 200]);
+  const points = Array.from({ length: count }, internal);
+  const observations = new Observations(space, rules);
+  for (const [number, point] of points.entries()) observations.add(number, point);
+  observations.setRunning([]);
+  const candidates = Array.from({ length: 24 }, internal);
+  const columns = space.map((_, i) => Float64Array.from(candidates, (candidate) => candidate[i] ?? 0));
+  for (const axis of observations.tables) axis.setCandidates(columns);
+  const isGood = Uint8Array.from(points, (_, i) => (i % 5 === 0 ? 1 : 0));
+  const screen = new MixtureScreen(observations, rules, space.length, memory);
+  const logs = [true, false].map((good) => {
+    const slots = Uint32Array.from(points.keys()).filter((slot) => (isGood[slot] === 1) === good);
+    const weights = rampWeights(slots.length);
+    const open = screen.open({ slots, weights: mixtureWeights(weights, 1), isGood, good }, columns);
+    if (open === null) return null;
+    const sums = open.sum(0, open.count);
+    const screened = candidates.map((_, j) => Math.log((sums[j] ?? 0) + (open.prior[j] ?? 0)));
+    const chosen = candidates.map((_, j) => j).slice(3, 12);
+    const narrow = open.sumFor(
+      chosen,
+      chosen.map((j) => open.prior[j] ?? 0),
+      { from: 0, to: open.count },
+    );
+    open.close();
+    // What is summed for a few candidates is what is summed for all.
+    chosen.forEach((j, i) => {
+      expect(Math.abs((narrow[i] ?? 0) - (sums[j] ?? 0))).toBeLessThanOrEqual(
+        1e-4 * ((sums[j] ?? 0) + (open.prior[j] ?? 0)),
+      );
+    });
+    const plain = new ParzenEstimator(
+      space,
+      space.map((_, i) => Float64Array.from(slots, (slot) => points[slot]?.[i] ?? 0)),
+      weights,
+      rules,
+    );
+    return candidates.map((candidate, j) => (screened[j] ?? 0) - plain.logDensity(candidate));
+  });
+  const [good, bad] = logs;
+  if (good === undefined || bad === undefined || good === null || bad === null) return [];
+  return good.map((difference, j) => difference - (bad[j] ?? 0));
+}
+
+describe('MixtureScreen', () => {
+  it('is as exact as the margin of the contenders supposes', () => {
+    const memory = new ScreenMemory();
+    let compared = 0;
+    let worst = 0;
+    for (let seed = 0; seed < 400; seed++) {
+      for (const error of screenErrors(seed, memory)) {
+        compared += 1;
+        worst = Math.max(worst, Math.abs(error));
+      }
+    }
+    expect(compared).toBeGreaterThan(8_000);
+    // Two mixtures, each off by at most errorMax.
+    expect(worst).toBeLessThan(2 * errorMax);
+    expect(worst).toBeGreaterThan(1e-7);
+  });
+});
