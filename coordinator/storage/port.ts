@@ -20,16 +20,15 @@ import type {
 } from '../../shared/core/ids.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { DatasetView, LeaseAnswer, StudyState, TrialCounts } from '../../shared/core/study/study.js';
 import type { Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
+
+export type { LeaseAnswer, StudyState, TrialCounts };
 
 /** The store cannot be reached or refuses work right now; the caller may try again. */
 export class StorageUnavailable extends Error {
   override readonly name = 'StorageUnavailable';
 }
-
-export const studyStates = ['RUNNING', 'PAUSED', 'STOPPED', 'FINISHED'] as const;
-/** RUNNING hands out trials; PAUSED and STOPPED do not (STOPPED has cancelled its open trials); FINISHED has used up its budget. */
-export type StudyState = (typeof studyStates)[number];
 
 export interface NewStudy {
   readonly definition: StudyDefinition;
@@ -158,17 +157,8 @@ export interface WorkerRecord {
   readonly lastSeenAtMs: number;
 }
 
-export interface DatasetRecord {
-  readonly hash: DatasetHash;
-  /** Newest name under which it was stored. */
-  readonly name: string;
-  readonly layout: string;
-  readonly rows: number;
-  readonly firstTimeMs: number;
-  readonly lastTimeMs: number;
-  readonly bytes: number;
-  readonly createdAtMs: number;
-}
+/** A stored data set; `name` is the newest under which it was stored. */
+export type DatasetRecord = DatasetView;
 
 /** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
 export interface StudyTransaction {
@@ -206,8 +196,6 @@ export interface StudyTransaction {
   /** Keeps a late result; one per token, a repeated one changes nothing. */
   insertLateResult(result: LateResult): Promise<void>;
 }
-
-export type TrialCounts = Readonly<Record<TrialState, number>>;
 
 export interface TrialPage {
   /** Only trials with a number ≥ this. */
@@ -272,5 +260,3 @@ export interface Storage {
 
   close(): Promise<void>;
 }
-
-export type LeaseAnswer = 'ok' | 'cancel' | 'lost';
