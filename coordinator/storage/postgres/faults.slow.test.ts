@@ -263,6 +263,7 @@ describe('several processes on one database', () => {
     await Promise.all(stores.map((each) => each.close()));
     expect(await run(empty, 'select id, name from parzen.migrations')).toEqual([
       { id: 1, name: 'first-schema' },
+      { id: 2, name: 'study-changes' },
     ]);
   });
 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { firstSchema } from './0001-first-schema.js';
+import { studyChanges } from './0002-study-changes.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -10,7 +11,10 @@ export interface Migration {
   readonly sha256: string;
 }
 
-const texts: readonly (readonly [name: string, sql: string])[] = [['first-schema', firstSchema]];
+const texts: readonly (readonly [name: string, sql: string])[] = [
+  ['first-schema', firstSchema],
+  ['study-changes', studyChanges],
+];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */
 export const migrations: readonly Migration[] = texts.map(([name, sql], index) => ({
