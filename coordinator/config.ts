@@ -8,10 +8,11 @@ export const defaults = {
   out: './out',
   /** A lease holds this long without a heartbeat, ms: more than three heartbeats and one retry. */
   leaseTtlMs: 45_000,
+  /** Between two heartbeats, ms, at this lease time; in proportion for another. */
   heartbeatIntervalMs: 10_000,
   /** A held ask looks at the store at least this often, ms. */
   pollIntervalMs: 1_000,
-  /** Expired leases are looked for this often, ms. */
+  /** Expired leases are looked for this often, ms; more often for leases that hold less than nine times as long. */
   reclaimIntervalMs: 5_000,
   /** A worker seen within this time counts as one that may take a trial, ms (architecture §5). */
   workerMemoryMs: 600_000,

@@ -6,7 +6,7 @@ import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
 import { explain } from './cli/explain.js';
-import { autoOrNumber, checkEnvironment, hostPort, trialBudget } from './cli/option-values.js';
+import { autoOrNumber, checkEnvironment, hostPort, trialBudget, wholeNumber } from './cli/option-values.js';
 import { outliveReader } from './cli/print.js';
 import { addResultCommands } from './cli/result-commands.js';
 import { StatusLine } from './cli/status-line.js';
@@ -22,6 +22,7 @@ interface StartFlags {
   readonly storage: string;
   readonly listen: string;
   readonly insecure: boolean;
+  readonly leaseTtl: number;
   readonly workers: number | 'auto';
   readonly runtime: string;
   readonly out: string;
@@ -69,6 +70,11 @@ const startOptions = (): readonly Option[] => [
     .default(false)
     .env('PARZEN_INSECURE'),
 
+  new Option('--lease-ttl <seconds>', 'a worker that is not heard of for so long loses its trials')
+    .default(defaults.leaseTtlMs / 1_000)
+    .env('PARZEN_LEASE_TTL')
+    .argParser(wholeNumber(1, 3_600)),
+
   new Option('--workers <n|auto>', 'local workers; auto: one per core')
     .default(0)
     .env('PARZEN_WORKERS')
@@ -104,6 +110,7 @@ async function runStart(flags: StartFlags): Promise<void> {
     trials: flags.trials ?? null,
     data: flags.data ?? null,
     ...{ storage: flags.storage, listen: flags.listen, insecure: flags.insecure, workers: flags.workers },
+    leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });

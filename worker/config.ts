@@ -17,6 +17,8 @@ export interface WorkerConfig {
   readonly cacheDirectory: string;
   /** … and where when nothing can be written there; null: nowhere. */
   readonly fallbackCacheDirectory: string | null;
+  /** File that acknowledged results are appended to; none when not given. */
+  readonly journal?: string;
   /** End when standard input closes: the process that started this worker is gone. */
   readonly exitWithParent: boolean;
   readonly logLevel: LogLevel;

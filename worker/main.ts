@@ -21,6 +21,7 @@ interface StartOptions {
   readonly gpu: GpuChoice;
   readonly memory?: number;
   readonly trainers?: string;
+  readonly journal?: string;
   readonly exitWithParent: boolean;
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
@@ -88,6 +89,7 @@ async function start(options: StartOptions): Promise<void> {
     ...(options.memory === undefined ? {} : { slotMemoryBytes: options.memory }),
     cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
     fallbackCacheDirectory: fallbackCacheDirectory(process.env, os.tmpdir()),
+    ...(options.journal === undefined ? {} : { journal: options.journal }),
     exitWithParent: options.exitWithParent,
     logLevel: options.log,
     logFormat: options.logFormat,
@@ -158,6 +160,11 @@ program
   )
   .addOption(
     new Option('--trainers <file>', 'programs that studies may use as trainers').env('PARZEN_TRAINERS'),
+  )
+  .addOption(
+    new Option('--journal <file>', 'append every acknowledged result to this file, a JSON object a line').env(
+      'PARZEN_JOURNAL',
+    ),
   )
   .addOption(
     new Option('--log <level>', 'how much to log')

@@ -16,9 +16,21 @@ export interface OpenContext {
   readonly gateway: StudyGateway;
 }
 
-/** The use cases over an open store. `serves`: studies that workers get trials of, null for all. */
-export function openContext(storage: Storage, log: Log, serves: ReadonlySet<string> | null): OpenContext {
-  const { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs } = defaults;
+export interface ContextOptions {
+  /** Studies that workers get trials of, null for all. */
+  readonly serves: ReadonlySet<string> | null;
+  /** How long a lease holds without a heartbeat, ms. */
+  readonly leaseTtlMs?: number;
+}
+
+/** The use cases over an open store. */
+export function openContext(
+  storage: Storage,
+  log: Log,
+  { serves, leaseTtlMs = defaults.leaseTtlMs }: ContextOptions,
+): OpenContext {
+  const { pollIntervalMs, workerMemoryMs } = defaults;
+  const heartbeatIntervalMs = Math.round((defaults.heartbeatIntervalMs * leaseTtlMs) / defaults.leaseTtlMs);
   const context: AppContext = {
     storage,
     clock: systemClock,

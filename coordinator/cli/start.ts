@@ -34,6 +34,7 @@ export interface StartOptions {
   readonly storage: string;
   readonly listen: string;
   readonly insecure: boolean;
+  readonly leaseTtlMs: number;
   /** Local workers; 0 for none. */
   readonly workers: number | 'auto';
   readonly runtime: string;
@@ -54,7 +55,10 @@ export async function start(options: StartOptions): Promise<void> {
   for (const notice of file?.notices ?? []) options.log.info({}, notice);
   const storage = await openStorage(options.storage, { log: options.log });
   try {
-    const opened = openContext(storage, options.log, file === null ? null : new Set([file.definition.name]));
+    const opened = openContext(storage, options.log, {
+      serves: file === null ? null : new Set([file.definition.name]),
+      leaseTtlMs: options.leaseTtlMs,
+    });
     if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
     else await runStudy(opened, file, options);
   } finally {
@@ -118,7 +122,7 @@ interface Serving {
 /** Serves while `work` runs. Leases are looked after meanwhile; when that fails, the work is ended and the failure thrown. */
 async function serve(
   opened: OpenContext,
-  { listen, storage, stopping, log }: StartOptions,
+  { listen, storage, stopping, log, leaseTtlMs }: StartOptions,
   work: (serving: Serving) => Promise<void>,
 ): Promise<void> {
   const protoDirectory = path.join(import.meta.dirname, '..', '..', '..', 'proto');
@@ -130,7 +134,8 @@ async function serve(
     await reclaimFromTheDead(opened.context);
     announceCoordinator(storage, server.address);
   }
-  const leases = reconcileLeases(opened.context, { intervalMs: defaults.reclaimIntervalMs, over });
+  const intervalMs = Math.min(defaults.reclaimIntervalMs, leaseTtlMs / 9);
+  const leases = reconcileLeases(opened.context, { intervalMs, over });
   leases.catch(() => ended.abort());
   try {
     log.info({ listen: server.address }, 'coordinator ready');

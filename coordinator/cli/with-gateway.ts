@@ -72,7 +72,7 @@ async function onStore<T>(
 ): Promise<T> {
   const storage = await openStorage(store, { log: silentLog, create });
   try {
-    return await work(openContext(storage, silentLog, null).gateway);
+    return await work(openContext(storage, silentLog, { serves: null }).gateway);
   } finally {
     await storage.close();
   }

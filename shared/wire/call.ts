@@ -97,8 +97,13 @@ export async function retrying<T>(call: () => Promise<T>, options: RetryOptions)
   }
 }
 
-/** Channel options of every client of ours; keepalive finds a dead peer, see docs/decisions/grpc.md. */
+/**
+ * Channel options of every client of ours; keepalive finds a dead peer, see docs/decisions/grpc.md. Attempts to connect are
+ * never far apart: by default they would be up to two minutes after a longer outage.
+ */
 export const clientChannelOptions = {
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 5_000,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 1,

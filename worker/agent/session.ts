@@ -13,6 +13,7 @@ import { CoordinatorClient } from './coordinator-client.js';
 import { usableCacheDirectory } from './cache-directory.js';
 import { DatasetCache } from './dataset-cache.js';
 import { keepBeating } from './heartbeat.js';
+import { openJournal } from './journal.js';
 import { Leases } from './leases.js';
 import { runSlot } from './slot.js';
 import {
@@ -48,6 +49,7 @@ export interface SessionOptions {
 export async function runSession(options: SessionOptions): Promise<void> {
   const { config, clock, log, random, stopping } = options;
   const cacheDirectory = await usableCacheDirectory(config, log);
+  const journal = config.journal === undefined ? null : openJournal(config.journal, () => clock.nowMs());
   const client = new CoordinatorClient({ address: config.coordinator, clock, random, log });
   const leases = new Leases();
   const cache = new DatasetCache(cacheDirectory, client, log);
@@ -69,7 +71,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const slot = (index: number): Promise<void> =>
     runSlot({
       ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
-      mintId: randomUUID,
+      ...{ mintId: randomUUID, journal },
       stopping: ended,
       register: () => register().then(() => undefined),
       runnerFor: (trainer) => runnerOf(index, trainer),
@@ -97,6 +99,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   } finally {
     await Promise.all([...runners.values()].map((runner) => runner.kill()));
     client.close();
+    journal?.close();
   }
 }
 

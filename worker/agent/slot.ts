@@ -15,6 +15,7 @@ import type { AttemptOptions, AttemptResult } from '../trainers/child-trainer.js
 import type { TrialJob } from '../trainers/port.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 import type { DatasetCache } from './dataset-cache.js';
+import type { Journal } from './journal.js';
 import type { Leases } from './leases.js';
 import { WorkerUnfit } from './worker-unfit.js';
 
@@ -40,6 +41,8 @@ export interface SlotOptions {
   readonly runnerFor: (trainer: string) => AttemptRunner;
   /** Called when the coordinator does not know this worker (any more). */
   readonly register: () => Promise<void>;
+  /** Told of every acknowledged result; none by default. */
+  readonly journal?: Journal | null;
   /** Aborts when the worker shuts down. */
   readonly stopping: AbortSignal;
 }
@@ -180,7 +183,7 @@ async function tellResult(
   result: ToldResult,
   seconds: number,
 ): Promise<void> {
-  const { leaseToken, study, number } = assignment;
+  const { leaseToken, study, number, attempt } = assignment;
   // A result is told even while the worker stops: it was paid for.
   const patience = new AbortController();
   const giveUp = (): void => void options.clock.sleep(releaseTimeoutMs).then(() => patience.abort());
@@ -188,6 +191,11 @@ async function tellResult(
   else options.stopping.addEventListener('abort', giveUp, { once: true });
   try {
     const answer = await options.client.tell({ leaseToken, ...outcomeOf(result) }, patience.signal);
+    options.journal?.append({
+      ...{ worker: options.workerId, study, trial: number, attempt, token: leaseToken, answer },
+      outcome: result.kind === 'failed' ? result.reason : result.kind,
+      metrics: result.kind === 'done' ? result.metrics : {},
+    });
     const failure =
       result.kind === 'failed' ? { reason: result.reason, message: result.message.slice(0, 200) } : {};
     options.log.debug(

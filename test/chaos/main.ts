@@ -1,0 +1,61 @@
+/** `npm run chaos -- --seconds=60 --seed=N`: real processes, killed and cut off at random; then the audit. */
+import { parseArgs } from 'node:util';
+import { runChaos, type ChaosResult } from './run-chaos.js';
+
+const usage = 'usage: npm run chaos -- [--seconds=60] [--seed=N] [--keep]\n';
+
+function wholeNumber(text: string, name: string, low: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+  if (value >= low) return value;
+  throw new Error(`--${name}=${text}: give a whole number from ${low}`);
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function printResult(result: ChaosResult): void {
+  const { faults, starts, problems } = result;
+  print(
+    `faults: ${[...faults]
+      .sort()
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ')}`,
+  );
+  print(
+    `${starts.coordinators} coordinator and ${starts.workers} worker processes; ${result.studies} studies, ${result.attempts} attempts, ` +
+      `${result.late} late results, ${result.suggestions} suggestions recomputed, ${result.looks} looks at the database under fire`,
+  );
+  for (const problem of problems.slice(0, 50)) print(`PROBLEM ${problem}`);
+  if (problems.length > 50) print(`… and ${problems.length - 50} more`);
+  print(
+    `acknowledged=${result.acknowledged} lost=${result.lost} duplicated=${result.duplicated} finished=${result.finished}/${result.budget}`,
+  );
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '60' },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
+      keep: { type: 'boolean', default: false },
+    },
+  });
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort());
+  const result = await runChaos({
+    seed: wholeNumber(values.seed, 'seed', 0),
+    seconds: wholeNumber(values.seconds, 'seconds', 1),
+    ...{ print, keep: values.keep, stopping: stopping.signal },
+  });
+  printResult(result);
+  return result.problems.length === 0 ? 0 : 1;
+}
+
+try {
+  // Whatever is still open has no part in the result.
+  process.exit(await main());
+} catch (error) {
+  process.stderr.write(
+    `chaos: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${usage}`,
+  );
+  process.exit(2);
+}
