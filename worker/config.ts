@@ -19,6 +19,10 @@ export interface WorkerConfig {
   readonly fallbackCacheDirectory: string | null;
   /** File that acknowledged results are appended to; none when not given. */
   readonly journal?: string;
+  /** Told to stop, running trials may go on for this long, ms; then they are given back. */
+  readonly drainMs: number;
+  /** The next trial is asked for while one runs that is shorter than this many round trips; 0: never. */
+  readonly aheadRoundTrips: number;
   /** End when standard input closes: the process that started this worker is gone. */
   readonly exitWithParent: boolean;
   readonly logLevel: LogLevel;

@@ -8,8 +8,21 @@ export const tellDeadlineMs = 10_000;
 export const shortCallDeadlineMs = 5_000;
 /** Pause between asks that were answered at once with "nothing", ms. */
 export const idlePauseMs = 1_000;
-/** Time for giving trials back when the worker stops, ms; leases expire by themselves after that. */
+/** Time for giving a trial back, ms; leases expire by themselves after that. */
 export const releaseTimeoutMs = 5_000;
+/**
+ * A worker that is told to stop lets its trials run on for this long by default, ms, then gives them back. With the time
+ * for a trainer to stop they are requeued within 10 s, and with the time for giving back the whole stop takes less than 15 s,
+ * what preemptible machines grant at least.
+ */
+export const drainDefaultMs = 6_000;
+/** The next trial is asked for while one runs that is shorter than this many round trips to the coordinator, by default. */
+export const aheadRoundTripsDefault = 10;
+/** Weight of the newest round trip in their smoothed length. */
+export const roundTripSmoothing = 0.2;
+/** A trial that was asked for ahead waits this many times as long as a trial counts as short, and at least this long, ms. */
+export const aheadHoldFactor = 2;
+export const aheadHoldMinMs = 200;
 /** Time for a trainer process to load its runtime, ms. */
 export const trainerStartTimeoutMs = 120_000;
 /** Time for a trainer to end by itself after `stop`, ms; then it is killed. */

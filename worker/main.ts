@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../shared/platform/clock.js';
-import { createLog, logLevels, silentLog, type LogLevel } from '../shared/platform/log.js';
+import { createLog, logLevels, silentLog, type Log, type LogLevel } from '../shared/platform/log.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
+import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
@@ -22,6 +23,8 @@ interface StartOptions {
   readonly memory?: number;
   readonly trainers?: string;
   readonly journal?: string;
+  readonly drain: number;
+  readonly ahead: number;
   readonly exitWithParent: boolean;
   readonly log: LogLevel;
   readonly logFormat: 'json' | 'text';
@@ -31,6 +34,18 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 1_024)
     throw new InvalidArgumentError('Give a whole number from 1 to 1024.');
+  return value;
+}
+
+function drainSeconds(text: string): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!(value >= 0 && value <= 86_400)) throw new InvalidArgumentError('Give seconds from 0 to 86400.');
+  return value;
+}
+
+function roundTrips(text: string): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!(value >= 0 && value <= 1_000)) throw new InvalidArgumentError('Give a number from 0 to 1000.');
   return value;
 }
 
@@ -90,6 +105,8 @@ async function start(options: StartOptions): Promise<void> {
     cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
     fallbackCacheDirectory: fallbackCacheDirectory(process.env, os.tmpdir()),
     ...(options.journal === undefined ? {} : { journal: options.journal }),
+    drainMs: options.drain * 1_000,
+    aheadRoundTrips: options.ahead,
     exitWithParent: options.exitWithParent,
     logLevel: options.log,
     logFormat: options.logFormat,
@@ -102,14 +119,7 @@ async function start(options: StartOptions): Promise<void> {
   const commands = allowedCommands(options.trainers);
   const gpu = await gpuFor(options);
   if (gpu.kind === 'cpu') log.debug({ reason: gpu.reason }, 'no GPU');
-  const stopping = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      // The second signal means now.
-      if (stopping.signal.aborted) process.exit(1);
-      log.info({ signal }, 'stopping; running trials are given back');
-      stopping.abort();
-    });
+  const stop = stopOnSignals(log, config.drainMs);
   // Whoever started this worker holds the other end of its standard input; when that closes, they are gone.
   if (config.exitWithParent)
     process.stdin
@@ -122,8 +132,24 @@ async function start(options: StartOptions): Promise<void> {
     commands,
     ...(gpu.kind === 'gpu' ? { device: gpu.device } : {}),
     trainerEnvironment: { ...process.env, ...gpu.environment },
-    stopping: stopping.signal,
+    ...stop,
   });
+}
+
+/** The first signal lets running trials go on for a while, the second has them given back now, the third ends it all. */
+function stopOnSignals(log: Log, drainMs: number): { stopping: AbortSignal; hurry: AbortSignal } {
+  const stopping = new AbortController();
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (hurry.signal.aborted) process.exit(1);
+      if (stopping.signal.aborted || drainMs === 0) {
+        log.info({ signal }, 'stopping; running trials are given back');
+        hurry.abort();
+      } else log.info({ signal, drainMs }, 'stopping; running trials may end (again: give them back now)');
+      stopping.abort();
+    });
+  return { stopping: stopping.signal, hurry: hurry.signal };
 }
 
 const program = new Command('worker')
@@ -165,6 +191,18 @@ program
     new Option('--journal <file>', 'append every acknowledged result to this file, a JSON object a line').env(
       'PARZEN_JOURNAL',
     ),
+  )
+  .addOption(
+    new Option('--drain <seconds>', 'told to stop, running trials may go on for this long')
+      .default(drainDefaultMs / 1_000)
+      .env('PARZEN_DRAIN')
+      .argParser(drainSeconds),
+  )
+  .addOption(
+    new Option('--ahead <n>', 'ask for the next trial while one runs that is shorter than n round trips')
+      .default(aheadRoundTripsDefault)
+      .env('PARZEN_AHEAD')
+      .argParser(roundTrips),
   )
   .addOption(
     new Option('--log <level>', 'how much to log')

@@ -15,7 +15,7 @@ import type {
 import { assignmentOf, type Assignment } from './assignment.js';
 import type { AppContext } from './context.js';
 import { giveUpWaiting } from './give-up-waiting.js';
-import { findWorker } from './workers.js';
+import { findWorker, slotsAlive } from './workers.js';
 
 export interface AskRequest {
   readonly requestId: RequestId;
@@ -26,6 +26,8 @@ export interface AskRequest {
   readonly waitMs: number;
   /** Trainers that the worker has; empty for any. */
   readonly trainers: readonly string[];
+  /** The worker's slot still runs another trial: it is not held, and gets nothing when idle slots could take all that is left. */
+  readonly ahead?: boolean;
 }
 
 /** Why there is nothing to do, the most hopeful first. */
@@ -59,7 +61,14 @@ export async function ask(
   for (;;) {
     const { outcome, answeredBefore } = await askServedStudies(context, request, worker, signal);
     const leftMs = deadlineMs - context.clock.nowMs();
-    if (outcome.kind === 'assigned' || answeredBefore || leftMs <= 0 || signal.aborted) return outcome;
+    if (
+      outcome.kind === 'assigned' ||
+      answeredBefore ||
+      leftMs <= 0 ||
+      signal.aborted ||
+      request.ahead === true
+    )
+      return outcome;
     await context.signal.wait(context.clock, Math.min(leftMs, context.settings.pollIntervalMs), signal);
   }
 }
@@ -169,6 +178,8 @@ async function askInStudy(
   const study = transaction.study();
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
+  if (request.ahead === true && study.trialsMax - study.nextNumber < (await slotsAlive(context)))
+    return nothing('all-running');
   const waiting = await transaction.nextWaiting(worker.gpuMemoryBytes);
   if (waiting === null && study.nextNumber >= study.trialsMax) {
     const reason = await whyNothing(transaction);

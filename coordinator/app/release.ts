@@ -3,19 +3,21 @@ import type { FailureReason } from '../../shared/core/study/trial.js';
 import type { AppContext } from './context.js';
 import { settleAttempt } from './settle-attempt.js';
 
-type TakenBack = 'preempted' | 'unfit' | 'lost' | 'gone';
+type TakenBack = 'preempted' | 'unfit' | 'returned' | 'lost' | 'gone';
 
-const takenBack = {
+/** What the attempt's row says. */
+export const takenBack = {
   preempted: { reason: 'preempted', message: 'released by its worker' },
   unfit: { reason: 'preempted', message: 'released by a worker that cannot run trials' },
+  returned: { reason: 'preempted', message: 'released before it began' },
   lost: { reason: 'lost', message: 'no heartbeat within the lease time' },
   gone: { reason: 'lost', message: 'its worker died with its coordinator' },
 } as const satisfies Record<TakenBack, { reason: FailureReason; message: string }>;
 
 /**
  * Takes a trial back from the worker that holds its lease; it waits for another one. `preempted`: the worker gave it
- * back. `unfit`: its worker cannot run trials at all. `lost`: its lease expired. `gone`: its worker is known to be dead,
- * whatever the lease says. False when that lease was not held any more.
+ * back. `unfit`: its worker cannot run trials at all. `returned`: it had not begun. `lost`: its lease expired. `gone`: its
+ * worker is known to be dead, whatever the lease says. False when that lease was not held any more.
  */
 export async function release(context: AppContext, token: LeaseToken, how: TakenBack): Promise<boolean> {
   const lease = await context.storage.findLease(token);
@@ -31,7 +33,7 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
       peakMemoryBytes: null,
       nowMs,
       biggerGpuExists: false,
-      unfit: how === 'unfit',
+      ...(how === 'unfit' || how === 'returned' ? { uncounted: how } : {}),
     });
     return true;
   });
@@ -46,7 +48,7 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
 export async function releaseByRequest(context: AppContext, request: RequestId): Promise<boolean> {
   for (const { id } of await context.storage.listStudies()) {
     const attempt = await context.storage.inStudy(id, (transaction) => transaction.attemptByRequest(request));
-    if (attempt !== null) return release(context, attempt.token, 'preempted');
+    if (attempt !== null) return release(context, attempt.token, 'returned');
   }
   return false;
 }

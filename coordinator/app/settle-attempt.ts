@@ -12,8 +12,8 @@ export interface AttemptEnd {
   readonly nowMs: number;
   /** Is there a live worker with more memory than this attempt's? */
   readonly biggerGpuExists: boolean;
-  /** The worker cannot run trials at all: the attempt counts against nothing. */
-  readonly unfit?: boolean;
+  /** Nothing is counted against the trial: the worker cannot run trials at all, or the attempt had not begun. */
+  readonly uncounted?: 'unfit' | 'returned';
 }
 
 export interface Settled {
@@ -35,7 +35,7 @@ export async function settleAttempt(
   assert(trial.state === 'RUNNING' && trial.lease !== null, `trial ${trial.number} is not running`);
   const { definition } = transaction.study();
   const judged = judge(transaction, trial, end.outcome);
-  const moved = transition(trial.state, end.unfit === true ? 'unfit' : judged.event, {
+  const moved = transition(trial.state, end.uncounted ?? judged.event, {
     policy: definition.failure,
     retries: trial.retries,
     biggerGpuExists: end.biggerGpuExists,

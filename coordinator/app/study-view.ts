@@ -52,6 +52,7 @@ async function view(context: AppContext, found: StudyRecord): Promise<StudyView>
     },
     reasons: history.reasons,
     oomAttempts: attempts.oom ?? 0,
+    attempts,
     best: bestTrials(
       definition.objectives.map(({ direction }) => direction),
       history.finished.flatMap((trial) => (trial.state === 'COMPLETE' ? [trial] : [])),

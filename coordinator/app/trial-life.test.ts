@@ -135,7 +135,7 @@ describe("a trial's life", () => {
     expect(await tellOf(failed, oom)).toMatchObject({ state: 'WAITING' });
     expect(assigned(await app.ask()).number).toBe(2);
     expect(assigned(await app.ask({ worker: 'big' }))).toMatchObject({ number: failed.number, attempt: 2 });
-    expect((await viewStudy(app.context, 'small')).oomAttempts).toBe(2);
+    expect(await viewStudy(app.context, 'small')).toMatchObject({ oomAttempts: 2, attempts: { oom: 2 } });
   });
 
   it('completes a diverged trial with the policy value', async () => {

@@ -80,6 +80,9 @@ function spawnWorker({ coordinator, study, runtime, log }: LocalWorkersOptions):
     study,
     '--runtime',
     runtime,
+    // Ctrl-C at a study is not to wait for trials of minutes.
+    '--drain',
+    '0',
     '--exit-with-parent',
   ];
   const child = spawn(process.execPath, [main, ...args, '--log', 'warn', '--log-format', 'json'], {

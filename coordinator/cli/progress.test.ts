@@ -36,6 +36,7 @@ function state(done: number, change: Partial<ProgressState> = {}): ProgressState
       trialsMax: 20,
       reasons: {},
       oomAttempts: 1,
+      attempts: { oom: 1 },
       definition,
       definitionText: '',
     },

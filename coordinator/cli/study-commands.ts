@@ -1,6 +1,7 @@
 /** Commands that look at studies and steer them. */
 import { Option, type Command } from 'commander';
 import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
+import { trialReasons } from '../../shared/core/study/trial.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';
 import { addEnqueueCommand } from './enqueue-command.js';
@@ -118,16 +119,24 @@ function statusText(studies: readonly StudyView[]): string {
 function oneStatus(study: StudyView): string {
   const { counts } = study;
   const open = `${counts.RUNNING} running, ${counts.WAITING} waiting`;
-  const reasons = Object.entries(study.reasons).map(([reason, count]) => `${reason} ${count}`);
   return [
     `study     ${study.name} (${study.state})`,
     `trials    ${finishedCount(counts)} of ${study.trialsMax} finished; ${open}`,
     `finished  ${counts.COMPLETE} complete, ${counts.PRUNED} pruned, ${counts.FAIL} failed, ${counts.CANCELLED} cancelled`,
-    `reasons   ${reasons.length === 0 ? '–' : reasons.join(', ')}; out-of-memory attempts ${study.oomAttempts}`,
+    `reasons   ${countsText(study.reasons)}`,
+    `attempts  ${countsText(study.attempts)}`,
     `best      ${study.best.length === 0 ? '–' : study.best.map((number) => `#${number}`).join(', ')}`,
     `workers   ${study.workersAlive} alive`,
     `data      ${study.dataset ?? 'none'}`,
   ].join('\n');
+}
+
+/** Counts by reason in the order of the contract, so that two looks compare at a glance. */
+function countsText(counts: StudyView['reasons']): string {
+  const parts = trialReasons.flatMap((reason) =>
+    reason in counts ? [`${reason} ${counts[reason] ?? 0}`] : [],
+  );
+  return parts.length === 0 ? '–' : parts.join(', ');
 }
 
 function listText(studies: readonly StudyView[]): string {

@@ -75,11 +75,12 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
 const tokenOf = (request: { leaseToken: string }): ReturnType<typeof leaseToken> =>
   leaseToken(checkedId(request.leaseToken, 'lease_token'));
 
-async function giveBack(context: AppContext, { lease, unfit }: ReleaseRequest): Promise<boolean> {
+async function giveBack(context: AppContext, { lease, unfit, unstarted }: ReleaseRequest): Promise<boolean> {
   if (lease === undefined) throw new InvalidMessage('lease is missing: lease_token or request_id');
-  return lease.$case === 'leaseToken'
-    ? release(context, leaseToken(checkedId(lease.value, 'lease_token')), unfit ? 'unfit' : 'preempted')
-    : releaseByRequest(context, requestId(checkedId(lease.value, 'request_id')));
+  if (lease.$case === 'requestId')
+    return releaseByRequest(context, requestId(checkedId(lease.value, 'request_id')));
+  const how = unfit ? 'unfit' : unstarted ? 'returned' : 'preempted';
+  return release(context, leaseToken(checkedId(lease.value, 'lease_token')), how);
 }
 
 async function register(
@@ -120,6 +121,7 @@ async function answerAsk(
       study: request.study === '' ? null : checkedName(request.study, 'study'),
       waitMs: Math.min(request.waitMs, askWaitMaxMs),
       trainers: request.trainers,
+      ahead: request.ahead,
     },
     signal,
   );

@@ -26,6 +26,7 @@ export function studyToWire(study: StudyView): WireStudy {
     trialCounts: { ...study.counts },
     reasonCounts: { ...study.reasons },
     oomAttempts: study.oomAttempts,
+    attemptCounts: { ...study.attempts },
     definitionText: study.definitionText,
     definitionHash: study.definitionHash,
     definitionJson: JSON.stringify(study.definition),
@@ -38,15 +39,14 @@ export function studyToWire(study: StudyView): WireStudy {
 
 export function studyFromWire(study: WireStudy): StudyView {
   const counts = Object.fromEntries(trialStates.map((state) => [state, study.trialCounts[state] ?? 0]));
-  const reasons: Partial<Record<TrialReason, number>> = {};
-  for (const [reason, count] of Object.entries(study.reasonCounts)) reasons[reasonFromWire(reason)] = count;
   return {
     name: study.name,
     state: studyStateFromWire(study.state),
     trialsMax: study.trialsMax,
     counts: counts as TrialCounts,
-    reasons,
+    reasons: countsFromWire(study.reasonCounts),
     oomAttempts: study.oomAttempts,
+    attempts: countsFromWire(study.attemptCounts),
     definitionText: study.definitionText,
     definitionHash: study.definitionHash,
     // Made by `studyToWire` on the other side from a checked definition.
@@ -56,6 +56,12 @@ export function studyFromWire(study: WireStudy): StudyView {
     best: study.bestTrials,
     workersAlive: study.workersAlive,
   };
+}
+
+function countsFromWire(counts: Readonly<Record<string, number>>): Partial<Record<TrialReason, number>> {
+  const known: Partial<Record<TrialReason, number>> = {};
+  for (const [reason, count] of Object.entries(counts)) known[reasonFromWire(reason)] = count;
+  return known;
 }
 
 function reasonFromWire(reason: string): TrialReason {

@@ -84,6 +84,8 @@ describe('a worker over gRPC', () => {
         runtime: 'auto',
         cacheDirectory,
         fallbackCacheDirectory: null,
+        drainMs: 0,
+        aheadRoundTrips: 10,
         exitWithParent: false,
         logLevel: 'silent',
         logFormat: 'text',
@@ -202,7 +204,7 @@ describe('a worker over gRPC', () => {
         () => null,
         (error: unknown) => error as RpcError,
       );
-    const ask = { requestId: '', workerId: 'w', study: '', waitMs: 0, trainers: [] };
+    const ask = { requestId: '', workerId: 'w', study: '', waitMs: 0, trainers: [], ahead: false };
     expect(await call(unary(client.ask.bind(client), ask, { deadlineMs: 2_000 }))).toMatchObject({
       code: status.INVALID_ARGUMENT,
       message: expect.stringContaining('request_id'),

@@ -10,6 +10,7 @@ import {
   type TrialEvent,
 } from '../../shared/core/study/transition.js';
 import { trialStates, type TrialState } from '../../shared/core/study/trial.js';
+import { takenBack } from '../../coordinator/app/release.js';
 import type { AttemptRecord, Storage, StudyRecord, TrialRecord } from '../../coordinator/storage/port.js';
 
 /** True time, and how far the clocks of coordinators may be ahead of it, ms. */
@@ -225,7 +226,10 @@ export class Monitor {
         `${where}: lease ${trial.lease?.token}, open attempts ${open.map(({ token }) => token).join(' ')}`,
     );
     const count = (...outcomes: readonly string[]): number =>
-      attempts.filter(({ outcome }) => outcome !== null && outcomes.includes(outcome)).length;
+      attempts.filter(
+        ({ outcome, message }) =>
+          outcome !== null && outcomes.includes(outcome) && message !== takenBack.returned.message,
+      ).length;
     const { error, timeout, lost } = trial.retries;
     this.expect(
       count('error') === error && count('timeout') === timeout && count('lost', 'preempted') === lost,

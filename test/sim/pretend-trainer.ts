@@ -1,5 +1,5 @@
 import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
-import type { AttemptRunner } from '../../worker/agent/slot.js';
+import type { AttemptRunner } from '../../worker/agent/slot-options.js';
 import type { AttemptResult } from '../../worker/trainers/child-trainer.js';
 import { instantMetrics } from '../../worker/trainers/instant.js';
 import type { SimWorker } from './sim-worker.js';

@@ -37,6 +37,8 @@ export interface PromiseCounts {
   readonly assignments: number;
   readonly results: number;
   readonly late: number;
+  /** Trials that workers gave back. */
+  readonly returned: number;
 }
 
 export class Promises {
@@ -51,6 +53,7 @@ export class Promises {
   /** Results that trainers have brought and no coordinator has answered, by their noise. */
   readonly #untold = new Map<number, { readonly host: string; readonly running: boolean }>();
   #late = 0;
+  #returned = 0;
 
   constructor(store: Storage, monitor: Monitor) {
     this.#store = store;
@@ -58,7 +61,12 @@ export class Promises {
   }
 
   get counts(): PromiseCounts {
-    return { assignments: this.#requestOfToken.size, results: this.#results.size, late: this.#late };
+    return {
+      assignments: this.#requestOfToken.size,
+      results: this.#results.size,
+      late: this.#late,
+      returned: this.#returned,
+    };
   }
 
   /** A trainer has brought a result; `noise` is its metric of that name. */
@@ -155,6 +163,7 @@ export class Promises {
 
   async #released({ lease }: ReleaseRequest, { released }: ReleaseResponse): Promise<void> {
     if (!released || lease?.$case !== 'leaseToken') return;
+    this.#returned += 1;
     const found = await attemptOf(this.#store, leaseToken(lease.value));
     this.#monitor.expect(
       found?.attempt.outcome === 'preempted',

@@ -195,7 +195,8 @@ describe('a result that comes though the lease was lost', () => {
       cache: new DatasetCache('/nowhere', client, silentLog),
       mintId: () => 'r1',
       random: () => 0.5,
-      stopping: stopping.signal,
+      aheadRoundTrips: 0,
+      ...{ stopping: stopping.signal, ending: stopping.signal, over: stopping.signal },
       register: never,
       runnerFor: () => ({
         run: () => {

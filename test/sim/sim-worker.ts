@@ -7,8 +7,10 @@ import { CoordinatorClient } from '../../worker/agent/coordinator-client.js';
 import { DatasetCache } from '../../worker/agent/dataset-cache.js';
 import { keepBeating } from '../../worker/agent/heartbeat.js';
 import { Leases } from '../../worker/agent/leases.js';
+import { shutdownPhases } from '../../worker/agent/shutdown-phases.js';
 import { runSlot } from '../../worker/agent/slot.js';
 import type { TrialCalls } from '../../worker/agent/trial-calls.js';
+import { drainDefaultMs } from '../../worker/limits.js';
 import { pretendTrainer } from './pretend-trainer.js';
 import type { Caller } from './sim-network.js';
 import { SimProcess } from './sim-process.js';
@@ -77,7 +79,7 @@ export class SimWorker {
 
   /** What `runSession` does, without the machine around it. */
   async #session({ slots, gpuMemoryBytes }: { slots: number; gpuMemoryBytes: number | null }): Promise<void> {
-    const { draw, mintId } = this.#world;
+    const { draw, mintId, settings } = this.#world;
     const { clock } = this.process;
     const log = silentLog;
     const workerId = this.host;
@@ -88,43 +90,40 @@ export class SimWorker {
     });
     const leases = new Leases();
     const failed = new AbortController();
-    const ended = AbortSignal.any([this.#stopping.signal, failed.signal]);
+    const settled = new AbortController();
+    const phases = shutdownPhases({
+      ...{ clock, stopping: this.#stopping.signal, hurry: failed.signal },
+      ...{ drainMs: draw.pick([0, drainDefaultMs]), settled: settled.signal },
+    });
+    const description = { host: this.host, gpuUuid: '', gpuName: 'pretended', runtime: 'none', version: '0' };
     const register = () =>
       client.register(
-        {
-          ...{
-            workerId,
-            slots,
-            host: this.host,
-            gpuUuid: '',
-            gpuName: 'pretended',
-            runtime: 'none',
-            version: '0',
-          },
-          gpuMemoryBytes: gpuMemoryBytes ?? 0,
-        },
-        ended,
+        { ...description, workerId, slots, gpuMemoryBytes: gpuMemoryBytes ?? 0 },
+        phases.stopping,
       );
     const { heartbeatIntervalMs } = await register();
-    const heart = { client, leases, clock, log, workerId, intervalMs: heartbeatIntervalMs, ended };
-    const beating = keepBeating(heart);
+    const beating = keepBeating({
+      ...{ client, leases, clock, log, workerId, register },
+      ...{ intervalMs: heartbeatIntervalMs, ended: settled.signal },
+    });
     const working = Array.from({ length: slots }, () =>
       runSlot({
         ...{ client, leases, clock, log, workerId },
         cache: new DatasetCache('/nowhere', client, log),
         study: null,
         trainers: ['instant'],
+        aheadRoundTrips: settings.aheadRoundTrips,
         mintId: () => mintId('r'),
         // The simulation draws for whole processes; the spread of one slot's retries is not of interest.
         random: () => 0.5,
-        stopping: ended,
+        ...phases,
         register: () => register().then(() => undefined),
         runnerFor: () => pretendTrainer(this.#world, this, gpuMemoryBytes),
       }),
     );
     for (const slot of working) slot.catch(() => failed.abort());
     const results = await Promise.allSettled(working);
-    failed.abort();
+    settled.abort();
     await beating;
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }

@@ -82,6 +82,7 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
       pollIntervalMs: draw.skewed(1_000, 5_000),
       failureShare: draw.chance(0.3) ? 0 : draw.unit() * 0.4,
       trialMaxMs: draw.skewed(1_000, 120_000),
+      aheadRoundTrips: draw.pick([0, 10, 10_000]),
     },
     studies: drawStudies(draw).map((definition) => ({
       definition,

@@ -21,6 +21,8 @@ export interface SimSettings {
   readonly failureShare: number;
   /** Longest training of a trial, ms. */
   readonly trialMaxMs: number;
+  /** Workers ask ahead while a trial runs that is shorter than this many round trips. */
+  readonly aheadRoundTrips: number;
 }
 
 /** What the parts of one simulation share. */

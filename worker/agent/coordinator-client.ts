@@ -18,6 +18,7 @@ import {
   askDeadlineMs,
   askWaitMs,
   complaintIntervalMs,
+  roundTripSmoothing,
   shortCallDeadlineMs,
   tellDeadlineMs,
 } from '../limits.js';
@@ -32,6 +33,18 @@ export interface CoordinatorClientOptions {
   readonly calls?: TrialCalls;
 }
 
+/** Why a trial is given back; `unfit` (this worker cannot run trials) and `unstarted` are not counted against it. */
+export type GiveBackReason = 'stopped' | 'unfit' | 'unstarted';
+
+export interface AskOptions {
+  readonly requestId: string;
+  readonly workerId: string;
+  readonly study: string | null;
+  readonly trainers: readonly string[];
+  /** Asked while another trial runs: not held, and refused near the end of a study. */
+  readonly ahead: boolean;
+}
+
 export type TellAnswer = 'recorded' | 'already-recorded' | 'lease-lost';
 
 const tellAnswers: Readonly<Record<string, TellAnswer>> = {
@@ -44,10 +57,16 @@ export class CoordinatorClient {
   readonly #options: CoordinatorClientOptions;
   readonly #calls: TrialCalls;
   #complainedAtMs = -Infinity;
+  #roundTripMs: number | null = null;
 
   constructor(options: CoordinatorClientOptions) {
     this.#options = options;
     this.#calls = options.calls ?? grpcTrialCalls(options.address);
+  }
+
+  /** How long a call that commits something takes, ms, smoothed; null before the first. */
+  get roundTripMs(): number | null {
+    return this.#roundTripMs;
   }
 
   /** Registers, however long the coordinator takes to come up; rejects when `signal` aborts. */
@@ -59,12 +78,11 @@ export class CoordinatorClient {
 
   /** Asks for a trial under one request id until there is an answer; rejects when `signal` aborts. */
   async ask(
-    request: { readonly requestId: string; readonly workerId: string; readonly study: string | null },
-    trainers: readonly string[],
+    { requestId, workerId, study, trainers, ahead }: AskOptions,
     signal: AbortSignal,
   ): Promise<AskResponse['outcome']> {
-    const { requestId, workerId, study } = request;
-    const wire = { requestId, workerId, study: study ?? '', waitMs: askWaitMs, trainers: [...trainers] };
+    const waitMs = ahead ? 0 : askWaitMs;
+    const wire = { requestId, workerId, study: study ?? '', waitMs, trainers: [...trainers], ahead };
     const response = await this.#untilAnswered(signal, () =>
       this.#calls.ask(wire, { deadlineMs: askDeadlineMs, signal }),
     );
@@ -73,25 +91,26 @@ export class CoordinatorClient {
 
   /** Tells an outcome until it is acknowledged; rejects when `signal` aborts. */
   async tell(request: TellRequest, signal: AbortSignal): Promise<TellAnswer> {
-    const response = await this.#untilAnswered(signal, () =>
-      this.#calls.tell(request, { deadlineMs: tellDeadlineMs, signal }),
-    );
+    const response = await this.#untilAnswered(signal, async () => {
+      const startedAtMs = this.#options.clock.nowMs();
+      const answered = await this.#calls.tell(request, { deadlineMs: tellDeadlineMs, signal });
+      this.#observeRoundTrip(this.#options.clock.nowMs() - startedAtMs);
+      return answered;
+    });
     const answer = tellAnswers[response.result];
     if (answer === undefined) throw new Error(`the coordinator answered ${response.result} to a result`);
     return answer;
   }
 
-  /**
-   * Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. `unfit`: this worker cannot run
-   * trials, nothing is to be counted against this one.
-   */
+  /** Gives back a lease, or whatever an ask was answered with; tries until `signal` aborts. */
   async release(
     lease: NonNullable<ReleaseRequest['lease']>,
+    why: GiveBackReason,
     signal: AbortSignal,
-    unfit = false,
   ): Promise<boolean> {
+    const request = { lease, unfit: why === 'unfit', unstarted: why === 'unstarted' };
     const response = await this.#untilAnswered(signal, () =>
-      this.#calls.release({ lease, unfit }, { deadlineMs: shortCallDeadlineMs, signal }),
+      this.#calls.release(request, { deadlineMs: shortCallDeadlineMs, signal }),
     );
     return response.released;
   }
@@ -109,9 +128,10 @@ export class CoordinatorClient {
   async heartbeat(
     workerId: string,
     leaseTokens: readonly string[],
+    signal: AbortSignal,
   ): Promise<{ answers: LeaseAnswer[]; known: boolean }> {
     const request = { workerId, leaseTokens: [...leaseTokens] };
-    const response = await this.#calls.heartbeat(request, { deadlineMs: shortCallDeadlineMs });
+    const response = await this.#calls.heartbeat(request, { deadlineMs: shortCallDeadlineMs, signal });
     return { answers: response.answers.map(leaseAnswerFromWire), known: response.knownWorker };
   }
 
@@ -133,6 +153,11 @@ export class CoordinatorClient {
       attemptsMax: Infinity,
       onRetry: (error) => this.#complain(error),
     });
+  }
+
+  #observeRoundTrip(ms: number): void {
+    const before = this.#roundTripMs ?? ms;
+    this.#roundTripMs = before + roundTripSmoothing * (ms - before);
   }
 
   #complain(error: unknown): void {

@@ -1,7 +1,9 @@
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import { leasesPerHeartbeatMax } from '../../shared/wire/limits.js';
 import type { CoordinatorClient } from './coordinator-client.js';
 import type { Leases } from './leases.js';
+import { aborted, textOf } from './slot-options.js';
 
 export interface HeartOptions {
   readonly client: CoordinatorClient;
@@ -10,30 +12,47 @@ export interface HeartOptions {
   readonly log: Log;
   readonly workerId: string;
   readonly intervalMs: number;
+  /** Called when the coordinator does not know this worker (any more). */
+  readonly register: () => Promise<unknown>;
   readonly ended: AbortSignal;
 }
 
-/** Keeps the worker's leases alive until `ended` aborts, and passes on what the coordinator says of them. Never rejects. */
-export async function keepBeating({
-  client,
-  leases,
-  clock,
-  log,
-  workerId,
-  intervalMs,
-  ended,
-}: HeartOptions): Promise<void> {
-  while (!ended.aborted) {
+/**
+ * Keeps the worker's leases alive until `ended` aborts, and passes on what the coordinator says of them. A worker that is
+ * not known any more (the store was put back to an earlier state) registers again. Never rejects.
+ */
+export async function keepBeating(options: HeartOptions): Promise<void> {
+  const { leases, clock, log, intervalMs, ended } = options;
+  let registering: Promise<unknown> | null = null;
+  while (!aborted(ended)) {
     await clock.sleep(intervalMs, ended);
-    const tokens = leases.tokens();
+    if (aborted(ended)) return;
+    const known = await beat(options, leases.tokens());
+    if (known || registering !== null) continue;
+    log.info({ worker: options.workerId }, 'the coordinator does not know this worker; registering again');
+    // Leases are kept alive meanwhile.
+    registering = options
+      .register()
+      .catch((error: unknown) => log.debug({ reason: textOf(error) }, 'not registered again'))
+      .finally(() => (registering = null));
+  }
+}
+
+/** One heartbeat for all leases, in as many calls as the contract wants. False when the worker is not known. */
+async function beat(
+  { client, leases, log, workerId, ended }: HeartOptions,
+  tokens: readonly string[],
+): Promise<boolean> {
+  let known = true;
+  for (let start = 0; start === 0 || start < tokens.length; start += leasesPerHeartbeatMax) {
+    const batch = tokens.slice(start, start + leasesPerHeartbeatMax);
     try {
-      const { answers } = await client.heartbeat(workerId, tokens);
-      tokens.forEach((token, index) => leases.answer(token, answers[index] ?? 'ok'));
+      const reply = await client.heartbeat(workerId, batch, ended);
+      batch.forEach((token, index) => leases.answer(token, reply.answers[index] ?? 'ok'));
+      known &&= reply.known;
     } catch (error) {
-      log.debug(
-        { reason: error instanceof Error ? error.message : String(error) },
-        'heartbeat not delivered',
-      );
+      log.debug({ reason: textOf(error) }, 'heartbeat not delivered');
     }
   }
+  return known;
 }

@@ -15,6 +15,7 @@ import { DatasetCache } from './dataset-cache.js';
 import { keepBeating } from './heartbeat.js';
 import { openJournal } from './journal.js';
 import { Leases } from './leases.js';
+import { shutdownPhases } from './shutdown-phases.js';
 import { runSlot } from './slot.js';
 import {
   createTrainerProcess,
@@ -38,8 +39,10 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Environment of the trainers; this process's own by default. */
   readonly trainerEnvironment?: Readonly<Record<string, string | undefined>>;
-  /** Aborts when the worker shuts down: trials are given back. */
+  /** Aborts when the worker shuts down: no new trials, running ones may go on for `config.drainMs`. */
   readonly stopping: AbortSignal;
+  /** Aborts when running trials are to be given back at once. */
+  readonly hurry?: AbortSignal;
 }
 
 /**
@@ -55,7 +58,11 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const cache = new DatasetCache(cacheDirectory, client, log);
   const workerId = `${config.exitWithParent ? 'local-' : ''}${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const failed = new AbortController();
-  const ended = AbortSignal.any([stopping, failed.signal]);
+  const settled = new AbortController();
+  const phases = shutdownPhases({
+    ...{ clock, stopping, drainMs: config.drainMs, settled: settled.signal },
+    hurry: options.hurry === undefined ? failed.signal : AbortSignal.any([options.hurry, failed.signal]),
+  });
   const processes = processOptions(options);
   const runners = new Map<string, ChildTrainer>();
   const runnerOf = (index: number, trainer: string): ChildTrainer => {
@@ -66,37 +73,36 @@ export async function runSession(options: SessionOptions): Promise<void> {
   };
   const inUse = deviceInUse(processes, () => runnerOf(0, 'hermite'));
   const register = async (): Promise<RegisterResponse> =>
-    registerWith({ client, config, ...(await inUse), log, workerId, version: options.version }, ended);
+    registerWith(
+      { client, config, ...(await inUse), log, workerId, version: options.version },
+      phases.stopping,
+    );
   const trainers = offeredTrainers(processes.commands);
   const slot = (index: number): Promise<void> =>
     runSlot({
       ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
-      ...{ mintId: randomUUID, journal },
-      stopping: ended,
+      ...{ mintId: randomUUID, journal, aheadRoundTrips: config.aheadRoundTrips },
+      ...phases,
       register: () => register().then(() => undefined),
       runnerFor: (trainer) => runnerOf(index, trainer),
     });
   try {
     const { heartbeatIntervalMs } = await register();
     const beating = keepBeating({
-      client,
-      leases,
-      clock,
-      log,
-      workerId,
-      intervalMs: heartbeatIntervalMs,
-      ended,
+      ...{ client, leases, clock, log, workerId, register },
+      ...{ intervalMs: heartbeatIntervalMs, ended: settled.signal },
     });
     const slots = Array.from({ length: config.slots }, (_, index) => slot(index));
     // One slot that fails ends the session, but the others give their trials back first.
     for (const running of slots) running.catch(() => failed.abort());
     const results = await Promise.allSettled(slots);
-    failed.abort();
+    settled.abort();
     await beating;
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   } catch (error) {
     if (!stopping.aborted) throw error;
   } finally {
+    settled.abort();
     await Promise.all([...runners.values()].map((runner) => runner.kill()));
     client.close();
     journal?.close();

@@ -21,6 +21,8 @@ export interface StudyView {
   readonly reasons: Readonly<Partial<Record<TrialReason, number>>>;
   /** Attempts that ended out of memory, retried ones included. */
   readonly oomAttempts: number;
+  /** Ended attempts by outcome, retried ones included. */
+  readonly attempts: Readonly<Partial<Record<TrialReason, number>>>;
   readonly definition: StudyDefinition;
   readonly definitionText: string;
   readonly definitionHash: string;

@@ -32,6 +32,7 @@ const expected: Record<string, TrialState> = {
   'RUNNING lost': 'WAITING',
   'RUNNING preempted': 'WAITING',
   'RUNNING unfit': 'WAITING',
+  'RUNNING returned': 'WAITING',
   'RUNNING cancel': 'CANCELLED',
 };
 
@@ -89,10 +90,12 @@ describe('the trial state machine', () => {
     expect(at('RUNNING', 'lost', { retries: { error: 1, timeout: 1, lost: 4 } })).toMatchObject({
       state: 'WAITING',
     });
-    expect(at('RUNNING', 'unfit', { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
-      state: 'WAITING',
-      retries: { error: 0, timeout: 0, lost: 5 },
-    });
+    for (const uncounted of ['unfit', 'returned'] as const)
+      expect(at('RUNNING', uncounted, { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
+        state: 'WAITING',
+        reason: 'preempted',
+        retries: { error: 0, timeout: 0, lost: 5 },
+      });
     expect(at('RUNNING', 'preempted', { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
       state: 'FAIL',
     });

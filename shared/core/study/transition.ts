@@ -4,8 +4,8 @@ import type { TrialReason, TrialState } from './trial.js';
 
 /**
  * What can happen to a trial. `lost`: its lease expired. `preempted`: its worker gave it back. `unfit`: its worker cannot run
- * trials at all (no data set, no runtime), which says nothing about the trial. `give-up`: it waits for a GPU with more memory,
- * and none will come.
+ * trials at all (no data set, no runtime), which says nothing about the trial. `returned`: its worker gave it back before it
+ * began. `give-up`: it waits for a GPU with more memory, and none will come.
  */
 export const trialEvents = [
   'lease',
@@ -19,6 +19,7 @@ export const trialEvents = [
   'lost',
   'preempted',
   'unfit',
+  'returned',
   'give-up',
   'cancel',
 ] as const;
@@ -39,6 +40,7 @@ const finished = {
   lost: 'refused',
   preempted: 'refused',
   unfit: 'refused',
+  returned: 'refused',
   'give-up': 'refused',
   cancel: 'refused',
 } as const satisfies Record<TrialEvent, Cell>;
@@ -58,6 +60,7 @@ export const transitionTable: Readonly<Record<TrialState, Readonly<Record<TrialE
     lost: 'policy',
     preempted: 'policy',
     unfit: 'WAITING',
+    returned: 'WAITING',
     'give-up': 'refused',
     cancel: 'CANCELLED',
   },
@@ -107,6 +110,7 @@ const reasonOf = {
   lost: 'lost',
   preempted: 'preempted',
   unfit: 'preempted',
+  returned: 'preempted',
   'give-up': 'oom',
   cancel: 'cancelled',
 } as const satisfies Record<TrialEvent, TrialReason | null>;
@@ -163,6 +167,7 @@ function byPolicy(
     case 'prune':
     case 'infeasible':
     case 'unfit':
+    case 'returned':
     case 'give-up':
     case 'cancel':
       throw new AssertionError(`no policy decides about ${event}`);

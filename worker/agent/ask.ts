@@ -1,0 +1,64 @@
+/** Asking for a trial, and giving back what will not be run. */
+import type { Clock } from '../../shared/platform/clock.js';
+import type { AskResponse, Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { releaseTimeoutMs } from '../limits.js';
+import type { GiveBackReason } from './coordinator-client.js';
+import { aborted, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+
+/** Asks once; when the worker is stopped meanwhile, what the ask may have been answered with is given back. */
+export async function ask(options: SlotOptions, ahead: boolean): Promise<AskResponse['outcome']> {
+  const { client, stopping, log, trainers, workerId, study } = options;
+  if (aborted(stopping)) return undefined;
+  const requestId = options.mintId();
+  try {
+    return await client.ask({ requestId, workerId, study, trainers, ahead }, stopping);
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  }
+  try {
+    await within(options.clock, releaseTimeoutMs, (signal) =>
+      client.release({ $case: 'requestId', value: requestId }, 'unstarted', signal),
+    );
+  } catch (error) {
+    log.debug({ reason: textOf(error) }, 'an ask was left open; what it was answered with will expire');
+  }
+  return undefined;
+}
+
+/** Takes up the lease of an assignment, so that heartbeats keep it alive. */
+export const hold = ({ leases }: SlotOptions, assignment: Assignment): HeldTrial => ({
+  assignment,
+  signal: leases.hold(assignment.leaseToken),
+});
+
+/** Gives a trial back, once and within a limit; where that fails its lease will expire. Never rejects. */
+export async function giveBack(
+  { client, clock, leases, log }: SlotOptions,
+  { assignment }: HeldTrial,
+  why: GiveBackReason,
+): Promise<void> {
+  const { leaseToken, study, number } = assignment;
+  leases.drop(leaseToken);
+  const fields = { study, trial: number, why };
+  try {
+    await within(clock, releaseTimeoutMs, (signal) =>
+      client.release({ $case: 'leaseToken', value: leaseToken }, why, signal),
+    );
+    if (why === 'unstarted') log.debug(fields, 'trial given back');
+    else log.info(fields, 'trial given back');
+  } catch (error) {
+    log.warn({ ...fields, reason: textOf(error) }, 'trial not given back; its lease will expire');
+  }
+}
+
+/** Runs `call` with a signal that aborts after `ms`. */
+async function within<T>(clock: Clock, ms: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const patience = new AbortController();
+  const settled = new AbortController();
+  void clock.sleep(ms, settled.signal).then(() => patience.abort());
+  try {
+    return await call(patience.signal);
+  } finally {
+    settled.abort();
+  }
+}

@@ -1,0 +1,63 @@
+/** Telling how an attempt went. */
+import type { FailureReason } from '../../shared/core/study/trial.js';
+import { failureReasonToWire } from '../../shared/wire/convert.js';
+import type { TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { messageLengthMax } from '../../shared/wire/limits.js';
+import type { AttemptResult } from '../trainers/child-trainer.js';
+import { textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+
+export type ToldResult = Exclude<AttemptResult, { readonly kind: 'unfit' }>;
+
+/**
+ * Tells a result until it is acknowledged, and lets go of the lease. Also while the worker stops, for a while: the result
+ * was paid for. Rejects only for what the coordinator refuses.
+ */
+export async function tellResult(
+  options: SlotOptions,
+  { assignment }: HeldTrial,
+  { result, fields }: { readonly result: ToldResult; readonly fields: Readonly<Record<string, unknown>> },
+): Promise<void> {
+  const { leaseToken, study, number, attempt } = assignment;
+  const { over, log, leases } = options;
+  const about = { study, trial: number, ...fields };
+  try {
+    const answer = await options.client.tell({ leaseToken, ...outcomeOf(result) }, over);
+    options.journal?.append({
+      ...{ worker: options.workerId, study, trial: number, attempt, token: leaseToken, answer },
+      outcome: result.kind === 'failed' ? result.reason : result.kind,
+      metrics: result.kind === 'done' ? result.metrics : {},
+    });
+    const failure =
+      result.kind === 'failed' ? { reason: result.reason, message: result.message.slice(0, 200) } : {};
+    log.debug({ ...about, outcome: result.kind, answer, ...failure }, 'trial told');
+  } catch (error) {
+    if (!over.aborted) throw error;
+    log.warn({ ...about, reason: textOf(error) }, 'stopped before the result could be told');
+  } finally {
+    leases.drop(leaseToken);
+  }
+}
+
+/** Failures that a worker can tell; the others are found out by the coordinator. */
+const toldReason = (reason: FailureReason): Exclude<FailureReason, 'lost' | 'preempted'> =>
+  reason === 'lost' || reason === 'preempted' ? 'error' : reason;
+
+function outcomeOf(result: ToldResult): Pick<TellRequest, 'outcome' | 'peakMemoryBytes'> {
+  switch (result.kind) {
+    case 'done':
+      return {
+        outcome: { $case: 'completed', value: { metrics: { ...result.metrics } } },
+        peakMemoryBytes: result.peakMemoryBytes ?? 0,
+      };
+    case 'failed': {
+      const reason = failureReasonToWire(toldReason(result.reason));
+      const message = result.message.slice(0, messageLengthMax);
+      return {
+        outcome: { $case: 'failed', value: { reason, message } },
+        peakMemoryBytes: result.peakMemoryBytes ?? 0,
+      };
+    }
+    case 'stopped':
+      return { outcome: { $case: 'pruned', value: {} }, peakMemoryBytes: 0 };
+  }
+}
