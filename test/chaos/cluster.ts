@@ -32,7 +32,9 @@ export class ChaosCluster {
   /** People's way to the coordinators. */
   readonly peopleLink: TcpProxy;
 
-  private constructor(parts: Omit<ChaosCluster, 'links' | 'heal' | 'stop' | 'remove' | 'crashes'>) {
+  private constructor(
+    parts: Omit<ChaosCluster, 'links' | 'heal' | 'stop' | 'remove' | 'crashes' | 'killAll'>,
+  ) {
     this.directory = parts.directory;
     this.postgres = parts.postgres;
     this.database = parts.database;
@@ -63,7 +65,7 @@ export class ChaosCluster {
     const workers = workerLinks.map((link, index) => startWorker(directory, index, link));
     const database = { ...postgres.connection, database: 'parzen' };
     const peopleLink = await toCoordinators();
-    return new ChaosCluster({
+    const cluster = new ChaosCluster({
       directory,
       postgres,
       database,
@@ -73,6 +75,9 @@ export class ChaosCluster {
       workerLinks,
       peopleLink,
     });
+    // Whatever ends this process, nothing of ours goes on.
+    process.once('exit', () => cluster.killAll());
+    return cluster;
   }
 
   get links(): readonly TcpProxy[] {
@@ -99,8 +104,14 @@ export class ChaosCluster {
     return [...workers, ...(await Promise.all(this.coordinators.map((each) => each.retire())))];
   }
 
-  async remove(keepLogs: boolean): Promise<void> {
+  /** kill -9 of everything, at once. */
+  killAll(): void {
     for (const each of [...this.coordinators, ...this.workers]) each.abandon();
+    for (const pid of this.postgres.pids()) signal(pid, 'SIGKILL');
+  }
+
+  async remove(keepLogs: boolean): Promise<void> {
+    this.killAll();
     await Promise.all(this.links.map((link) => link.close()));
     await this.postgres.remove();
     if (!keepLogs) rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });

@@ -60,6 +60,8 @@ export async function run(
   values: readonly unknown[] = [],
 ): Promise<readonly Record<string, unknown>[]> {
   const client = new pg.Client(connection);
+  // A server that ends meanwhile also rejects what is under way; without a listener that would end the process.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     return (await client.query<Record<string, unknown>>(sql, [...values])).rows;
