@@ -151,7 +151,14 @@ class Scene {
         unary(client.register.bind(client), { workerId, ...device }, { deadlineMs: 60_000 }),
       );
       while (!ended.aborted) {
-        const request = { requestId: randomUUID(), workerId, study: '', waitMs: 0, trainers: [] };
+        const request = {
+          requestId: randomUUID(),
+          workerId,
+          study: '',
+          waitMs: 0,
+          trainers: [],
+          ahead: false,
+        };
         const { outcome } = await patiently(() =>
           unary(client.ask.bind(client), request, { deadlineMs: 60_000 }),
         );
