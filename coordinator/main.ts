@@ -2,17 +2,21 @@
 import { Command, CommanderError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { ServerTlsFiles } from '../shared/platform/tls.js';
+import { checkEnvironment } from '../shared/platform/environment.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
 import { explain } from './cli/explain.js';
-import { autoOrNumber, checkEnvironment, hostPort, trialBudget, wholeNumber } from './cli/option-values.js';
+import { autoOrNumber, hostPort, trialBudget, wholeNumber } from './cli/option-values.js';
 import { outliveReader } from './cli/print.js';
 import { addResultCommands } from './cli/result-commands.js';
 import { StatusLine } from './cli/status-line.js';
+import type { Listening } from './cli/listening.js';
 import { start } from './cli/start.js';
 import { addStudyCommands } from './cli/study-commands.js';
 import { addSuggestCommand } from './cli/suggest-command.js';
+import { addTokenCommands } from './cli/token-commands.js';
 import { defaults } from './config.js';
 
 interface StartFlags {
@@ -23,6 +27,11 @@ interface StartFlags {
   readonly listen: string;
   readonly insecure: boolean;
   readonly leaseTtl: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly requireTokens: boolean;
+  readonly healthListen?: string;
   readonly workers: number | 'auto';
   readonly runtime: string;
   readonly out: string;
@@ -74,6 +83,19 @@ const startOptions = (): readonly Option[] => [
     .default(defaults.leaseTtlMs / 1_000)
     .env('PARZEN_LEASE_TTL')
     .argParser(wholeNumber(1, 3_600)),
+  new Option('--tls-cert <file>', 'speak TLS with this certificate chain (PEM)').env('PARZEN_TLS_CERT'),
+  new Option('--tls-key <file>', 'its private key (PEM)').env('PARZEN_TLS_KEY'),
+  new Option('--tls-client-ca <file>', 'ask clients for certificates of these authorities (PEM)').env(
+    'PARZEN_TLS_CLIENT_CA',
+  ),
+
+  new Option('--require-tokens', 'ask for tokens on loopback too')
+    .default(false)
+    .env('PARZEN_REQUIRE_TOKENS'),
+
+  new Option('--health-listen <host:port>', 'plain gRPC health checks for probes, and nothing else')
+    .env('PARZEN_HEALTH_LISTEN')
+    .argParser(hostPort(0)),
 
   new Option('--workers <n|auto>', 'local workers; auto: one per core')
     .default(0)
@@ -94,6 +116,25 @@ const startOptions = (): readonly Option[] => [
     .env('PARZEN_LOG_FORMAT'),
 ];
 
+const listeningOf = (flags: StartFlags): Listening => ({
+  listen: flags.listen,
+  insecure: flags.insecure,
+  requireTokens: flags.requireTokens,
+  tls: tlsFilesOf(flags),
+  healthListen: flags.healthListen ?? null,
+});
+
+function tlsFilesOf({
+  tlsCert: cert,
+  tlsKey: key,
+  tlsClientCa: clientCa,
+}: StartFlags): ServerTlsFiles | null {
+  if (cert === undefined && key === undefined && clientCa === undefined) return null;
+  if (cert === undefined || key === undefined)
+    throw new CommandError('TLS needs --tls-cert and --tls-key', 2);
+  return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
+}
+
 async function runStart(flags: StartFlags): Promise<void> {
   const statusLine = new StatusLine(process.stderr);
   const log = createLog({ level: flags.log, format: flags.logFormat, write: (line) => statusLine.log(line) });
@@ -109,8 +150,9 @@ async function runStart(flags: StartFlags): Promise<void> {
     study: flags.study ?? null,
     trials: flags.trials ?? null,
     data: flags.data ?? null,
-    ...{ storage: flags.storage, listen: flags.listen, insecure: flags.insecure, workers: flags.workers },
     leaseTtlMs: flags.leaseTtl * 1_000,
+    ...{ storage: flags.storage, workers: flags.workers },
+    listening: listeningOf(flags),
     ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });
@@ -126,9 +168,10 @@ addStudyCommands(program);
 addResultCommands(program);
 addDataCommands(program);
 addSuggestCommand(program);
+addTokenCommands(program);
 
 /** Options that are switches; any other variable holds the option's value. */
-const switches = ['PARZEN_INSECURE', 'PARZEN_JSON'];
+const switches = ['PARZEN_INSECURE', 'PARZEN_JSON', 'PARZEN_REQUIRE_TOKENS', 'PARZEN_TLS'];
 
 /** Commander takes what it finds in the environment, so the environment is put right before. */
 function readEnvironment(): void {

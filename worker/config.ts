@@ -1,10 +1,13 @@
 import path from 'node:path';
+import type { ChannelSecurity } from '../shared/wire/channel.js';
 import type { LogLevel } from '../shared/platform/log.js';
 
 /** What a worker was told. Read once in `main.ts`, frozen. */
 export interface WorkerConfig {
   /** `host:port` of the coordinator. */
   readonly coordinator: string;
+  /** TLS and token for it. */
+  readonly security?: ChannelSecurity;
   /** Work only for this study; null for any. */
   readonly study: string | null;
   /** Trials at once; each has a trainer process of its own. */

@@ -3,8 +3,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { channelOptions, readChannel, type ChannelFlags } from '../shared/platform/channel-files.js';
 import { systemClock } from '../shared/platform/clock.js';
+import { checkEnvironment } from '../shared/platform/environment.js';
 import { createLog, logLevels, silentLog, type Log, type LogLevel } from '../shared/platform/log.js';
+import { SecretFileError } from '../shared/platform/tls.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
@@ -14,7 +17,7 @@ import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
 import { childTrainers } from './trainers/protocol.js';
 
-interface StartOptions {
+interface StartOptions extends ChannelFlags {
   readonly coordinator: string;
   readonly study?: string;
   readonly slots: number;
@@ -98,6 +101,7 @@ async function gpuFor({ gpu, runtime, slots }: StartOptions): Promise<ChosenGpu>
 async function start(options: StartOptions): Promise<void> {
   const config: WorkerConfig = Object.freeze({
     coordinator: options.coordinator,
+    security: readChannel(options, options.coordinator, systemClock.nowMs()),
     study: options.study ?? null,
     slots: options.slots,
     runtime: options.runtime,
@@ -152,13 +156,22 @@ function stopOnSignals(log: Log, drainMs: number): { stopping: AbortSignal; hurr
   return { stopping: stopping.signal, hurry: hurry.signal };
 }
 
+const startCommand = new Command('start');
+for (const [flags, description, env] of channelOptions)
+  startCommand.addOption(new Option(flags, description).env(env));
+
+/** The worker was called in a way that it cannot follow. */
+class UsageError extends Error {}
+
 const program = new Command('worker')
   .description('Runs the trials that a Parzen coordinator hands out.')
   .version(version)
   .showHelpAfterError('(--help shows the options)')
   .exitOverride();
-program
-  .command('start')
+program.addCommand(startCommand);
+startCommand
+  .exitOverride()
+  .showHelpAfterError('(--help shows the options)')
   .description('register with a coordinator and run trials until stopped')
   .addOption(
     new Option('--coordinator <host:port>', 'where the coordinator listens')
@@ -245,11 +258,17 @@ program
   });
 
 try {
+  const { unset, problems } = checkEnvironment(process.env, ['PARZEN_TLS']);
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  for (const name of unset) Reflect.deleteProperty(process.env, name);
   await program.parseAsync();
   // A trainer or a channel that is slow to close must not keep a finished worker alive.
   process.exit();
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(error instanceof CommandFileError || error instanceof GpuNotFound ? 2 : 1);
+  const usage = [CommandFileError, GpuNotFound, SecretFileError, UsageError].some(
+    (kind) => error instanceof kind,
+  );
+  process.exit(usage ? 2 : 1);
 }

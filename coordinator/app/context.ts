@@ -12,6 +12,8 @@ export interface AppContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly mintToken: () => LeaseToken;
+  /** The random part of an access token: at least 256 unguessable bits as text. */
+  readonly mintSecret: () => string;
   readonly settings: AppSettings;
   readonly signal: WorkSignal;
   readonly histories: Histories;

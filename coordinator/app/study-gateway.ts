@@ -1,3 +1,4 @@
+import type { Role, TokenView } from '../../shared/core/access.js';
 import { requestId } from '../../shared/core/ids.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { DatasetView, StudyView, Verification } from '../../shared/core/study/study.js';
@@ -14,6 +15,7 @@ import {
   type TrialPageRequest,
   type TrialPageView,
 } from './study-view.js';
+import { createToken, revokeToken, type CreatedToken } from './tokens.js';
 import { verifyStudy } from './verify-study.js';
 import type { StudyFileParser } from './study-file.js';
 
@@ -44,6 +46,9 @@ export interface StudyGateway {
   datasets(): Promise<readonly DatasetView[]>;
   /** Stores canonical bytes under the data set's hash, which is checked. */
   putDataset(dataset: DatasetView, bytes: Uint8Array): Promise<DatasetView>;
+  createToken(name: string, role: Role): Promise<CreatedToken>;
+  tokens(): Promise<readonly TokenView[]>;
+  revokeToken(name: string): Promise<void>;
 }
 
 export function localGateway(context: AppContext, parseStudyFile: StudyFileParser): StudyGateway {
@@ -65,6 +70,9 @@ export function localGateway(context: AppContext, parseStudyFile: StudyFileParse
     verify: (name) => verifyStudy(context, name),
     datasets: () => context.storage.listDatasets(),
     putDataset: (dataset, bytes) => storeDataset(context, dataset, bytes),
+    createToken: (name, role) => createToken(context, name, role),
+    tokens: () => context.storage.listTokens(),
+    revokeToken: (name) => revokeToken(context, name),
   };
 }
 

@@ -7,6 +7,7 @@ import { CommandError } from './command-error.js';
 const expectedNames: ReadonlySet<string> = new Set([
   'ListenError',
   'CoordinatorUnreachable',
+  'SecretFileError',
   'StorageUnavailable',
   'StorageInUse',
   'StorageOpenError',

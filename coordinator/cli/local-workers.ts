@@ -1,6 +1,7 @@
 /** Workers that the coordinator starts on its own machine, and that end with it. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { channelOptions } from '../../shared/platform/channel-files.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 
@@ -9,6 +10,8 @@ export interface LocalWorkersOptions {
   readonly coordinator: string;
   readonly study: string;
   readonly runtime: string;
+  /** File with the token that they send; null where none is asked for. */
+  readonly tokenFile: string | null;
   readonly log: Log;
   readonly clock: Clock;
   readonly stopGraceMs: number;
@@ -70,7 +73,7 @@ export function startLocalWorkers(options: LocalWorkersOptions): LocalWorkers {
   };
 }
 
-function spawnWorker({ coordinator, study, runtime, log }: LocalWorkersOptions): ChildProcess {
+function spawnWorker({ coordinator, study, runtime, tokenFile, log }: LocalWorkersOptions): ChildProcess {
   const main = path.join(import.meta.dirname, '..', '..', 'worker', 'main.js');
   const args = [
     'start',
@@ -84,9 +87,11 @@ function spawnWorker({ coordinator, study, runtime, log }: LocalWorkersOptions):
     '--drain',
     '0',
     '--exit-with-parent',
+    ...(tokenFile === null ? [] : ['--token-file', tokenFile]),
   ];
   const child = spawn(process.execPath, [main, ...args, '--log', 'warn', '--log-format', 'json'], {
     stdio: ['pipe', 'ignore', 'pipe'],
+    env: environmentOfWorker(),
     detached: true,
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -94,6 +99,12 @@ function spawnWorker({ coordinator, study, runtime, log }: LocalWorkersOptions):
   });
   return child;
 }
+
+/** Ours, without what says how to reach some other coordinator. */
+const environmentOfWorker = (): NodeJS.ProcessEnv => {
+  const foreign = new Set<string>(channelOptions.map(([, , variable]) => variable));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.has(name)));
+};
 
 /** A line of a worker's log, in ours; anything that is no log line (the last words of a crash) as it is. */
 function relay(log: Log, line: string): void {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { leaseToken } from '../../shared/core/ids.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
@@ -36,6 +36,7 @@ export function openContext(
     clock: systemClock,
     log,
     mintToken: () => leaseToken(randomUUID()),
+    mintSecret: () => randomBytes(32).toString('base64url'),
     settings: Object.freeze({ leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves }),
     signal: new WorkSignal(),
     histories: new Histories(),

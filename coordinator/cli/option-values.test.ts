@@ -1,14 +1,7 @@
 import { Command, type InvalidArgumentError } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { addDataCommands } from './data-commands.js';
-import {
-  autoOrNumber,
-  checkEnvironment,
-  dateMs,
-  decimalNumber,
-  hostPort,
-  wholeNumber,
-} from './option-values.js';
+import { autoOrNumber, dateMs, decimalNumber, hostPort, wholeNumber } from './option-values.js';
 import { addResultCommands } from './result-commands.js';
 import { addStudyCommands } from './study-commands.js';
 import { addSuggestCommand } from './suggest-command.js';
@@ -46,24 +39,6 @@ describe('option values', () => {
     expect(dateMs('2019-01-01')).toBe(Date.UTC(2019, 0, 1));
     expect(dateMs('2019-01-01T12:00')).toBe(Date.UTC(2019, 0, 1, 12));
     expect(refusal(() => dateMs('soon'))).toMatch(/^Give a date/);
-  });
-
-  it('lets an empty variable be none, and a switch say no', () => {
-    const environment = {
-      PARZEN_OUT: '',
-      PARZEN_DATA: '0',
-      PARZEN_JSON: 'False',
-      PARZEN_INSECURE: '1',
-      OUT: '',
-    };
-    const switches = ['PARZEN_JSON', 'PARZEN_INSECURE'];
-    expect(checkEnvironment(environment, switches)).toEqual({
-      unset: ['PARZEN_OUT', 'PARZEN_JSON'],
-      problems: [],
-    });
-    expect(checkEnvironment({ PARZEN_INSECURE: 'maybe' }, switches).problems).toEqual([
-      "PARZEN_INSECURE is 'maybe'; give true or false",
-    ]);
   });
 });
 

@@ -11,13 +11,13 @@ import { storeDataset } from '../app/datasets.js';
 import { reconcileLeases } from '../app/reconcile.js';
 import { reclaimFromTheDead } from '../app/release.js';
 import { defaults } from '../config.js';
-import { startGrpcServer } from '../grpc/server.js';
 import { datasetOf } from '../market-data/dataset.js';
 import { importKlines } from '../market-data/import-klines.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
 import { openStorage } from '../storage/open-storage.js';
 import { nameOfFile } from './data-commands.js';
 import { CommandError } from './command-error.js';
+import { refuseOpenListening, startServers, type Listening, type Servers } from './listening.js';
 import { startLocalWorkers, type LocalWorkers } from './local-workers.js';
 import { openContext, type OpenContext } from './open-context.js';
 import { readStudyFile } from './parse-study.js';
@@ -32,8 +32,7 @@ export interface StartOptions {
   readonly trials: number | null;
   readonly data: string | null;
   readonly storage: string;
-  readonly listen: string;
-  readonly insecure: boolean;
+  readonly listening: Listening;
   readonly leaseTtlMs: number;
   /** Local workers; 0 for none. */
   readonly workers: number | 'auto';
@@ -47,7 +46,7 @@ export interface StartOptions {
 
 /** Runs until the study is over (with local workers) or until stopped. Everything is closed when it returns or throws. */
 export async function start(options: StartOptions): Promise<void> {
-  refuseOpenListening(options);
+  refuseOpenListening(options.listening);
   if (options.study === null && options.workers !== 0)
     throw new CommandError('--workers runs one study to its end: name it with --study', 2);
   const file = options.study === null ? null : await readStudyFile(options.study);
@@ -64,16 +63,6 @@ export async function start(options: StartOptions): Promise<void> {
   } finally {
     await storage.close();
   }
-}
-
-/** Beyond loopback anyone could take trials and tell results. */
-function refuseOpenListening({ listen, insecure }: StartOptions): void {
-  const host = listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
-  if (insecure || host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)) return;
-  throw new CommandError(
-    `--listen ${listen} would be open to the network; listen on 127.0.0.1, or say --insecure if the network is trusted`,
-    2,
-  );
 }
 
 interface StudyFile {
@@ -115,34 +104,34 @@ async function createStudy(
 }
 
 interface Serving {
-  readonly address: string;
+  readonly servers: Servers;
   readonly over: AbortSignal;
 }
 
 /** Serves while `work` runs. Leases are looked after meanwhile; when that fails, the work is ended and the failure thrown. */
 async function serve(
   opened: OpenContext,
-  { listen, storage, stopping, log, leaseTtlMs }: StartOptions,
+  { listening, storage, stopping, log, leaseTtlMs }: StartOptions,
   work: (serving: Serving) => Promise<void>,
 ): Promise<void> {
-  const protoDirectory = path.join(import.meta.dirname, '..', '..', '..', 'proto');
-  const server = await startGrpcServer({ ...opened, listen, protoDirectory });
+  const servers = await startServers(opened, listening);
+  const { address } = servers.server;
   const ended = new AbortController();
   const over = AbortSignal.any([stopping, ended.signal]);
   if (!storage.includes('://')) {
     // This process owns the store alone, so local workers of an earlier coordinator are gone with it.
     await reclaimFromTheDead(opened.context);
-    announceCoordinator(storage, server.address);
+    announceCoordinator(storage, address);
   }
   const intervalMs = Math.min(defaults.reclaimIntervalMs, leaseTtlMs / 9);
   const leases = reconcileLeases(opened.context, { intervalMs, over });
   leases.catch(() => ended.abort());
   try {
-    log.info({ listen: server.address }, 'coordinator ready');
-    await work({ address: server.address, over });
+    log.info({ listen: address }, 'coordinator ready');
+    await work({ servers, over });
   } finally {
     ended.abort();
-    await server.stop();
+    await servers.stop();
   }
   await leases;
 }
@@ -188,7 +177,8 @@ interface Run extends Serving {
 }
 
 async function workToTheEnd(opened: OpenContext, study: string, run: Run): Promise<void> {
-  const { options, over, address } = run;
+  const { options, over, servers } = run;
+  const { address, localAddress } = servers.server;
   const { log, runtime, workers } = options;
   const count = workers === 'auto' ? availableParallelism() : workers;
   if (count === 0) {
@@ -199,7 +189,8 @@ async function workToTheEnd(opened: OpenContext, study: string, run: Run): Promi
     return;
   }
   const local = startLocalWorkers({
-    ...{ count, coordinator: address, study, runtime, log, clock: systemClock },
+    ...{ count, coordinator: localAddress, study, runtime, log, clock: systemClock },
+    tokenFile: servers.localTokenFile,
     stopGraceMs: defaults.workerStopGraceMs,
   });
   try {

@@ -1,4 +1,6 @@
 import { Option, type Command } from 'commander';
+import { channelOptions, readChannel, type ChannelFlags } from '../../shared/platform/channel-files.js';
+import { systemClock } from '../../shared/platform/clock.js';
 import { silentLog } from '../../shared/platform/log.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { defaults } from '../config.js';
@@ -7,7 +9,7 @@ import { holdsStore, openStorage } from '../storage/open-storage.js';
 import { openContext } from './open-context.js';
 import { hostPort } from './option-values.js';
 
-export interface GatewayOptions {
+export interface GatewayOptions extends ChannelFlags {
   readonly coordinator?: string;
   readonly storage?: string;
   readonly json: boolean;
@@ -18,6 +20,8 @@ export interface GatewayOptions {
  * line and the other in the environment, the command line wins.
  */
 export function gatewayOptions(command: Command): Command {
+  const channel = channelOptions.map(([flags, description, env]) => new Option(flags, description).env(env));
+  for (const option of channel) command.addOption(option);
   return command
     .addOption(
       new Option('--coordinator <host:port>', `a running coordinator (default: ${defaults.listen})`)
@@ -53,7 +57,8 @@ export async function withGateway<T>(
   { create = false }: { readonly create?: boolean } = {},
 ): Promise<T> {
   if (options.storage !== undefined) return onStore(options.storage, create, work);
-  const remote = remoteGateway(options.coordinator ?? defaults.listen);
+  const address = options.coordinator ?? defaults.listen;
+  const remote = remoteGateway(address, readChannel(options, address, systemClock.nowMs()));
   try {
     return await work(remote);
   } catch (error) {

@@ -4,3 +4,20 @@ export const uploadBytesMax = 256 * 1024 * 1024;
 export const concurrentStreamsMax = 1_024;
 /** Time for calls under way to end when the server stops, ms; then they are cut. */
 export const shutdownGraceMs = 5_000;
+
+/** Per peer (an IP address; a proxy's stands for all behind it): calls open at once, above 2,000 workers' long polls … */
+export const openCallsMax = 8_192;
+/** … calls begun per second, about twice what one coordinator answers … */
+export const callsPerSecondMax = 20_000;
+/** … and refused tokens within a window before more are not even looked at. */
+export const refusalsMax = 100;
+export const refusalWindowMs = 60_000;
+/** Peers remembered. */
+export const peersMax = 10_000;
+/** Time for a request, or the next piece of an upload, to arrive whole, ms. */
+export const requestArrivalMs = 30_000;
+
+/** The store is looked at this often for `ready`, ms … */
+export const healthIntervalMs = 5_000;
+/** … and counts as away when it has not answered after this, ms. */
+export const healthTimeoutMs = 3_000;

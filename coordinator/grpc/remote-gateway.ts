@@ -1,7 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import type { DatasetView, StudyView } from '../../shared/core/study/study.js';
-import { RpcError, clientChannelOptions, loopbackCredentials, unary } from '../../shared/wire/call.js';
+import { RpcError, unary } from '../../shared/wire/call.js';
+import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import { paramsToWire, trialStateToWire } from '../../shared/wire/convert.js';
+import { roleToWire, tokenFromWire } from '../../shared/wire/convert-access.js';
+import { AccessServiceClient } from '../../shared/wire/gen/parzen/v1/access.js';
 import {
   datasetFromWire,
   datasetToWire,
@@ -35,8 +38,10 @@ export interface RemoteGateway extends StudyGateway {
 }
 
 /** The gateway to a running coordinator. Calls reject with `AppError` for refusals and `CoordinatorUnreachable`. */
-export function remoteGateway(address: string): RemoteGateway {
-  const client = new StudyServiceClient(address, loopbackCredentials(), clientChannelOptions);
+export function remoteGateway(address: string, security = plainChannel): RemoteGateway {
+  const [credentials, options] = channelParts(security);
+  const client = new StudyServiceClient(address, credentials, options);
+  const access = new AccessServiceClient(address, credentials, options);
   const call = <T>(promise: Promise<T>): Promise<T> =>
     promise.catch((error: unknown) => refuse(address, error));
   const steered = (verb: 'pauseStudy' | 'resumeStudy' | 'stopStudy') => async (name: string) =>
@@ -75,7 +80,21 @@ export function remoteGateway(address: string): RemoteGateway {
     datasets: async () =>
       (await call(unary(client.listDatasets.bind(client), {}, { deadlineMs }))).datasets.map(datasetFromWire),
     putDataset: (dataset, bytes) => call(upload(client, dataset, bytes)),
-    close: () => client.close(),
+    createToken: async (name, role) => {
+      const request = { name, role: roleToWire(role) };
+      const { token, secret } = await call(unary(access.createToken.bind(access), request, { deadlineMs }));
+      if (token === undefined) throw new Error('the coordinator answered without a token');
+      return { token: tokenFromWire(token), secret };
+    },
+    tokens: async () =>
+      (await call(unary(access.listTokens.bind(access), {}, { deadlineMs }))).tokens.map(tokenFromWire),
+    revokeToken: async (name) => {
+      await call(unary(access.revokeToken.bind(access), { name }, { deadlineMs }));
+    },
+    close: () => {
+      client.close();
+      access.close();
+    },
   };
 }
 

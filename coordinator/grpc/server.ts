@@ -8,11 +8,16 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import path from 'node:path';
+import { AccessServiceService } from '../../shared/wire/gen/parzen/v1/access.js';
 import { StudyServiceService } from '../../shared/wire/gen/parzen/v1/study.js';
 import { TrialServiceService } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageBytesMax } from '../../shared/wire/limits.js';
+import type { ServerTls } from '../../shared/platform/tls.js';
 import type { AppContext } from '../app/context.js';
 import type { StudyGateway } from '../app/study-gateway.js';
+import type { TokenCheck } from '../app/tokens.js';
+import { accessService } from './access-service.js';
+import { guard } from './guard.js';
 import { concurrentStreamsMax, shutdownGraceMs } from './limits.js';
 import { studyService } from './study-service.js';
 import { trialService } from './trial-service.js';
@@ -24,11 +29,19 @@ export interface GrpcServerOptions {
   readonly listen: string;
   /** Folder that holds `parzen/v1/*.proto`, for reflection. */
   readonly protoDirectory: string;
+  /** Speak TLS on `listen`; plain without. */
+  readonly tls?: ServerTls;
+  /** Ask every caller for a token; nobody without. */
+  readonly check?: TokenCheck;
+  /** Listen on a free port of loopback as well, without TLS: for workers that this process starts. */
+  readonly alsoLocal?: boolean;
 }
 
 export interface RunningServer {
   /** `host:port` with the real port. */
   readonly address: string;
+  /** Where workers of this machine reach it without TLS. */
+  readonly localAddress: string;
   /** Answers held calls, refuses new ones, and cuts what is left after a short grace. Never rejects. */
   stop(): Promise<void>;
 }
@@ -39,15 +52,12 @@ export class ListenError extends Error {
 }
 
 /** Starts the trial service, the study service, health and reflection. Throws `ListenError`. */
-export async function startGrpcServer({
-  context,
-  gateway,
-  listen,
-  protoDirectory,
-}: GrpcServerOptions): Promise<RunningServer> {
+export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningServer> {
+  const { context, gateway, listen, protoDirectory, tls, check, alsoLocal } = options;
   const stopping = new AbortController();
   const { log, clock, signal } = context;
   const server = new Server({
+    ...(check === undefined ? {} : { interceptors: [guard({ check, clock, log })] }),
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': messageBytesMax,
@@ -58,12 +68,13 @@ export async function startGrpcServer({
   const health = new HealthImplementation({ '': 'SERVING' });
   add(server, TrialServiceService, trialService(context, stopping.signal));
   add(server, StudyServiceService, studyService({ gateway, log, clock, signal, stopping: stopping.signal }));
+  add(server, AccessServiceService, accessService(gateway, log));
   health.addToServer(server);
   reflection(protoDirectory).addToServer(server);
-  const port = await bind(server, listen);
-  const address = `${listen.slice(0, listen.lastIndexOf(':'))}:${port}`;
+  const address = await bind(server, listen, credentialsOf(tls));
+  const localAddress = alsoLocal === true ? await bind(server, '127.0.0.1:0', credentialsOf()) : address;
   return {
-    address,
+    ...{ address, localAddress },
     stop: () => {
       health.setStatus('', 'NOT_SERVING');
       stopping.abort();
@@ -82,27 +93,46 @@ function add(
 }
 
 function reflection(protoDirectory: string): ReflectionService {
-  const files = ['trial', 'study', 'common'].map((name) => path.join('parzen', 'v1', `${name}.proto`));
+  const files = ['trial', 'study', 'access', 'common'].map((name) =>
+    path.join('parzen', 'v1', `${name}.proto`),
+  );
   return new ReflectionService(loadSync(files, { includeDirs: [protoDirectory], keepCase: true }));
 }
 
-function bind(server: Server, listen: string): Promise<number> {
+/** A client certificate is demanded where an authority for them is named. */
+const credentialsOf = (tls?: ServerTls): ServerCredentials =>
+  tls === undefined
+    ? ServerCredentials.createInsecure()
+    : ServerCredentials.createSsl(
+        tls.clientCa,
+        [{ cert_chain: tls.cert, private_key: tls.key }],
+        tls.clientCa !== null,
+      );
+
+/** Binds one more address; answers it with the real port. Throws `ListenError`, which names `option`. */
+export function bind(
+  server: Server,
+  listen: string,
+  credentials: ServerCredentials,
+  option = '--listen',
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(new ListenError(whyNoBinding(listen, error.message), { cause: error }));
+    server.bindAsync(listen, credentials, (error, port) => {
+      if (error === null) resolve(`${listen.slice(0, listen.lastIndexOf(':'))}:${port}`);
+      else reject(new ListenError(whyNoBinding(listen, option, error.message), { cause: error }));
     });
   });
 }
 
-function whyNoBinding(listen: string, message: string): string {
-  const remedy = 'choose another address: --listen 127.0.0.1:PORT (port 0 takes a free one)';
+function whyNoBinding(listen: string, option: string, message: string): string {
+  const remedy = `choose another address: ${option} 127.0.0.1:PORT (port 0 takes a free one)`;
   return message.includes('EADDRINUSE')
     ? `${listen} is in use, perhaps by another coordinator; ${remedy}`
     : `cannot listen on ${listen} (${message}); ${remedy}`;
 }
 
-function shutDown(server: Server): Promise<void> {
+/** Lets calls under way end, for a while. */
+export function shutDown(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       server.forceShutdown();

@@ -17,6 +17,7 @@ import type {
   LateResult,
   Lease,
   NewStudy,
+  NewToken,
   TrialRecord,
   TrialReport,
   Watermark,
@@ -246,6 +247,9 @@ export const canonicalDataset = (dataset: DatasetRecord): DatasetRecord =>
     bytes: canonicalWhole(dataset.bytes),
     createdAtMs: canonicalWhole(dataset.createdAtMs),
   });
+
+export const canonicalNewToken = ({ name, role, sha256, createdAtMs }: NewToken): NewToken =>
+  frozen({ name: storedId(name), role, sha256, createdAtMs: canonicalWhole(createdAtMs) });
 
 /** Shortest hash prefix that names a data set. */
 export const hashPrefixMin = 8;

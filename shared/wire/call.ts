@@ -1,7 +1,6 @@
 /** Unary calls as promises: with a deadline always, cancellable, retried where that is safe. */
 import {
   Metadata,
-  credentials,
   status,
   type CallOptions,
   type ChannelOptions,
@@ -111,7 +110,3 @@ export const clientChannelOptions = {
   'grpc.max_send_message_length': messageBytesMax,
   'grpc.enable_channelz': 0,
 } as const satisfies ChannelOptions;
-
-/** Credentials of a connection on loopback. */
-export const loopbackCredentials = (): ReturnType<typeof credentials.createInsecure> =>
-  credentials.createInsecure();

@@ -7,6 +7,7 @@ import { leaseToken, requestId, studyId, trialNumber, workerId } from '../../sha
 import { StorageUnavailable, type Storage, type StudyTransaction } from '../../coordinator/storage/port.js';
 import { describeDatasets, describeWorkers } from './storage-datasets.js';
 import { describeLeases } from './storage-leases.js';
+import { describeTokens } from './storage-tokens.js';
 import { describePages, describeValues } from './storage-values.js';
 import {
   attemptOf,
@@ -40,6 +41,7 @@ export function describeStorageContract(name: string, open: OpenStorage): void {
     describeLeases(current);
     describeWorkers(current);
     describeDatasets(current);
+    describeTokens(current);
 
     it('refuses work after it was closed', async () => {
       await storage.close();

@@ -50,6 +50,7 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
     clock,
     log: silentLog,
     mintToken: () => leaseToken(mint()),
+    mintSecret: mint,
     settings: {
       leaseTtlMs: 45_000,
       heartbeatIntervalMs: 10_000,

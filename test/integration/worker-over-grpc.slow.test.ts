@@ -8,7 +8,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { leaseToken } from '../../shared/core/ids.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import { createLog, silentLog } from '../../shared/platform/log.js';
-import { type RpcError, clientChannelOptions, loopbackCredentials, unary } from '../../shared/wire/call.js';
+import { type RpcError, unary } from '../../shared/wire/call.js';
+import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { AppContext } from '../../coordinator/app/context.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
@@ -33,6 +34,7 @@ function newContext(): AppContext {
     clock: systemClock,
     log: silentLog,
     mintToken: () => leaseToken(randomUUID()),
+    mintSecret: randomUUID,
     settings: {
       leaseTtlMs: 2_000,
       heartbeatIntervalMs: 200,
@@ -184,7 +186,7 @@ describe('a worker over gRPC', () => {
     };
     try {
       expect(await gateway.putDataset(described, bytes)).toMatchObject({ hash, bytes: bytes.length });
-      const client = new TrialServiceClient(server.address, loopbackCredentials(), clientChannelOptions);
+      const client = new TrialServiceClient(server.address, ...channelParts(plainChannel));
       const parts: Buffer[] = [];
       for await (const { chunk } of client.fetchDataset({ hash }) as AsyncIterable<{ chunk: Buffer }>)
         parts.push(chunk);
@@ -198,7 +200,7 @@ describe('a worker over gRPC', () => {
   });
 
   it('answers bad requests with INVALID_ARGUMENT and says what is wrong', async () => {
-    const client = new TrialServiceClient(server.address, loopbackCredentials(), clientChannelOptions);
+    const client = new TrialServiceClient(server.address, ...channelParts(plainChannel));
     const call = (promise: Promise<unknown>) =>
       promise.then(
         () => null,

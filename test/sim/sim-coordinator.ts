@@ -58,6 +58,7 @@ export class SimCoordinator implements Host {
       clock: process.clock,
       log,
       mintToken: () => leaseToken(this.#world.mintId('t')),
+      mintSecret: () => this.#world.mintId('s'),
       settings: { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves: null },
       signal: new WorkSignal(),
       histories: new Histories(),

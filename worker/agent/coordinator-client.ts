@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { LeaseAnswer } from '../../shared/core/study/study.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
 import { retrying } from '../../shared/wire/call.js';
+import type { ChannelSecurity } from '../../shared/wire/channel.js';
 import { leaseAnswerFromWire } from '../../shared/wire/convert.js';
 import {
   TellResponse_Result,
@@ -26,6 +27,8 @@ import { grpcTrialCalls, type TrialCalls } from './trial-calls.js';
 
 export interface CoordinatorClientOptions {
   readonly address: string;
+  /** TLS and token; plain unless given. */
+  readonly security?: ChannelSecurity;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -61,7 +64,7 @@ export class CoordinatorClient {
 
   constructor(options: CoordinatorClientOptions) {
     this.#options = options;
-    this.#calls = options.calls ?? grpcTrialCalls(options.address);
+    this.#calls = options.calls ?? grpcTrialCalls(options.address, options.security);
   }
 
   /** How long a call that commits something takes, ms, smoothed; null before the first. */

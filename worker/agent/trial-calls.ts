@@ -1,6 +1,7 @@
 /** The calls of the trial service, one try each. Two implementations: gRPC, and the simulation's network. */
-import { credentials, type ServiceError } from '@grpc/grpc-js';
-import { RpcError, clientChannelOptions, unary, type UnaryOptions } from '../../shared/wire/call.js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { RpcError, unary, type UnaryOptions } from '../../shared/wire/call.js';
+import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import {
   TrialServiceClient,
   type AskRequest,
@@ -35,12 +36,12 @@ export interface TrialCalls {
 }
 
 /** The calls over gRPC to `host:port`; connects when first used. */
-export function grpcTrialCalls(address: string): TrialCalls {
-  const insecure = credentials.createInsecure();
-  const client = new TrialServiceClient(address, insecure, clientChannelOptions);
+export function grpcTrialCalls(address: string, security = plainChannel): TrialCalls {
+  const [credentials, options] = channelParts(security);
+  const client = new TrialServiceClient(address, credentials, options);
   // Heartbeats have a connection of their own, so that a full pipe cannot cost a lease.
-  const heartbeats = new TrialServiceClient(address, insecure, {
-    ...clientChannelOptions,
+  const heartbeats = new TrialServiceClient(address, credentials, {
+    ...options,
     'grpc.use_local_subchannel_pool': 1,
   });
   return {

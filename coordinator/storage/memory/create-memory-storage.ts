@@ -31,6 +31,7 @@ import {
   type WorkerRecord,
 } from '../port.js';
 import { MemoryDatasets } from './memory-datasets.js';
+import { MemoryTokens } from './memory-tokens.js';
 import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
 import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
@@ -49,6 +50,7 @@ class MemoryDatabase {
   readonly studies = new Map<StudyId, StudyState>();
   readonly workers = new Map<string, WorkerRecord>();
   readonly datasets = new MemoryDatasets();
+  readonly tokens = new MemoryTokens();
   #lastStudyId = 0;
   /** Stands for the lock on a study's row. */
   readonly queues = new StudyQueues();
@@ -258,6 +260,22 @@ class MemoryStorage implements Storage {
 
   async *readDataset(hash: Parameters<Storage['readDataset']>[0]): AsyncIterable<Uint8Array> {
     yield* await this.#run(({ datasets }) => datasets.read(hash));
+  }
+
+  putToken(token: Parameters<Storage['putToken']>[0]): Promise<boolean> {
+    return this.#run(({ tokens }) => tokens.put(token));
+  }
+
+  findToken(sha256: string) {
+    return this.#run(({ tokens }) => tokens.find(sha256));
+  }
+
+  listTokens() {
+    return this.#run(({ tokens }) => tokens.list());
+  }
+
+  revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
+    return this.#run(({ tokens }) => tokens.revoke(name, revokedAtMs));
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { TokenView } from '../../../shared/core/access.js';
 import {
   studyId,
   trialNumber,
@@ -22,6 +23,7 @@ import type {
   DatasetRecord,
   LeaseAnswer,
   NewStudy,
+  NewToken,
   Storage,
   StudyRecord,
   StudyTransaction,
@@ -55,6 +57,7 @@ import type { Statement } from './statements/statement.js';
 import * as studies from './statements/studies.js';
 import * as trials from './statements/trials.js';
 import * as workers from './statements/workers.js';
+import { findToken, listTokens, putToken, revokeToken } from './tokens.js';
 
 interface CancelRow {
   readonly cancel_requested: boolean;
@@ -234,6 +237,22 @@ export class PostgresStorage implements Storage {
 
   readDataset(hash: DatasetHash): AsyncIterable<Uint8Array> {
     return readDataset(this.#database, hash);
+  }
+
+  putToken(token: NewToken): Promise<boolean> {
+    return putToken(this.#database, token);
+  }
+
+  findToken(sha256: string): Promise<TokenView | null> {
+    return findToken(this.#database, sha256);
+  }
+
+  listTokens(): Promise<readonly TokenView[]> {
+    return listTokens(this.#database);
+  }
+
+  revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
+    return revokeToken(this.#database, name, revokedAtMs);
   }
 
   close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { firstSchema } from './0001-first-schema.js';
 import { studyChanges } from './0002-study-changes.js';
+import { tokensSchema } from './0003-tokens.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -14,6 +15,7 @@ export interface Migration {
 const texts: readonly (readonly [name: string, sql: string])[] = [
   ['first-schema', firstSchema],
   ['study-changes', studyChanges],
+  ['tokens', tokensSchema],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */

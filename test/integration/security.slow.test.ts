@@ -1,0 +1,265 @@
+/** Who gets in: real servers with real certificates, and callers that lack something. */
+import { Metadata, Server, ServerCredentials, credentials, status } from '@grpc/grpc-js';
+import { connect, constants } from 'node:http2';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Role } from '../../shared/core/access.js';
+import { readClientTls, readServerTls, type ClientTls } from '../../shared/platform/tls.js';
+import { unary, type RpcError } from '../../shared/wire/call.js';
+import { channelParts, plainChannel, type ChannelSecurity } from '../../shared/wire/channel.js';
+import { AccessServiceClient } from '../../shared/wire/gen/parzen/v1/access.js';
+import { StudyServiceClient, StudyServiceService } from '../../shared/wire/gen/parzen/v1/study.js';
+import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { localGateway } from '../../coordinator/app/study-gateway.js';
+import { TokenCheck } from '../../coordinator/app/tokens.js';
+import { parseStudy } from '../../coordinator/cli/parse-study.js';
+import { roleNeeded } from '../../coordinator/grpc/guard.js';
+import { requestArrivalMs } from '../../coordinator/grpc/limits.js';
+import { remoteGateway } from '../../coordinator/grpc/remote-gateway.js';
+import { startGrpcServer, type RunningServer } from '../../coordinator/grpc/server.js';
+import { createMemoryStorage } from '../../coordinator/storage/memory/create-memory-storage.js';
+import { ManualClock, testApp } from '../helpers/app.js';
+
+const fixture = (name: string): string => path.resolve(import.meta.dirname, '../fixtures/tls', name);
+const nowMs = Date.now();
+const trusting = (ca: string, pair?: string): ClientTls =>
+  readClientTls(
+    {
+      ca: fixture(ca),
+      ...(pair === undefined ? {} : { cert: fixture(`${pair}.crt`), key: fixture(`${pair}.key`) }),
+    },
+    nowMs,
+  );
+
+/** Sleeps are ended by the test, not by time. */
+class HeldClock extends ManualClock {
+  readonly #sleepers: { readonly ms: number; readonly wake: () => void }[] = [];
+
+  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#sleepers.push({ ms, wake: resolve });
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  waiting(ms: number): number {
+    return this.#sleepers.filter((sleeper) => sleeper.ms === ms).length;
+  }
+
+  wake(ms: number): void {
+    for (const sleeper of this.#sleepers) if (sleeper.ms === ms) sleeper.wake();
+  }
+}
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface Guarded {
+  readonly server: RunningServer;
+  readonly clock: HeldClock;
+  readonly logged: string[];
+  readonly token: (role: Role) => Promise<string>;
+}
+
+/** A coordinator that asks for tokens; with `clientCa` for certificates, too. */
+async function guarded({ tls = true, clientCa = false } = {}): Promise<Guarded> {
+  const clock = new HeldClock();
+  const logged: string[] = [];
+  const record = (fields: object, message: string): void => {
+    logged.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const log = { debug: record, info: record, warn: record, error: record };
+  const context = { ...testApp(createMemoryStorage()).context, clock, log };
+  const gateway = localGateway(context, parseStudy);
+  const files = { cert: fixture('server.crt'), key: fixture('server.key') };
+  const server = await startGrpcServer({
+    ...{ context, gateway, listen: '127.0.0.1:0', check: new TokenCheck(context) },
+    protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
+    ...(tls
+      ? { tls: readServerTls({ ...files, ...(clientCa ? { clientCa: fixture('ca.crt') } : {}) }, nowMs) }
+      : {}),
+  });
+  closing.push(() => server.stop());
+  let made = 0;
+  return {
+    ...{ server, clock, logged },
+    token: async (role) => (await gateway.createToken(`${role} ${(made += 1)}`, role)).secret,
+  };
+}
+
+/** The code with which a call ends; OK when it succeeds. */
+const codeOf = (call: Promise<unknown>): Promise<status> =>
+  call.then(
+    () => status.OK,
+    (error: unknown) => (error as RpcError).code,
+  );
+
+function clients(address: string, security: ChannelSecurity) {
+  const [channelCredentials, options] = channelParts(security);
+  const target = address.replace('127.0.0.1', 'localhost');
+  const study = new StudyServiceClient(target, channelCredentials, options);
+  const trial = new TrialServiceClient(target, channelCredentials, options);
+  const access = new AccessServiceClient(target, channelCredentials, options);
+  closing.push(() => [study, trial, access].forEach((client) => client.close()));
+  const soon = { deadlineMs: 10_000 };
+  return {
+    list: () => codeOf(unary(study.listStudies.bind(study), {}, soon)),
+    delete: () => codeOf(unary(study.deleteStudy.bind(study), { name: 'none' }, soon)),
+    beat: () => codeOf(unary(trial.heartbeat.bind(trial), { workerId: 'w', leaseTokens: [] }, soon)),
+    tokens: () => codeOf(unary(access.listTokens.bind(access), {}, soon)),
+  };
+}
+
+describe('tokens', () => {
+  it('open what their role is for, and nothing else', async () => {
+    const { server, token } = await guarded();
+    const codes = async (role: Role): Promise<status[]> => {
+      const {
+        list,
+        delete: remove,
+        beat,
+        tokens,
+      } = clients(server.address, {
+        tls: trusting('ca.crt'),
+        token: await token(role),
+      });
+      return [await beat(), await list(), await remove(), await tokens()];
+    };
+    const { OK, PERMISSION_DENIED: denied, NOT_FOUND: reached } = status;
+    expect(await codes('worker')).toEqual([OK, denied, denied, denied]);
+    expect(await codes('read')).toEqual([denied, OK, denied, denied]);
+    expect(await codes('admin')).toEqual([denied, OK, reached, OK]);
+  });
+
+  it('are needed for every method but health checks', async () => {
+    const { server } = await guarded({ tls: false });
+    const { list, beat, delete: remove } = clients(server.address, plainChannel);
+    expect([await list(), await beat(), await remove()]).toEqual(Array(3).fill(status.UNAUTHENTICATED));
+    expect(roleNeeded('/grpc.health.v1.Health/Check')).toBeNull();
+    expect(roleNeeded('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo')).toBe('admin');
+    for (const { path: method } of Object.values(StudyServiceService))
+      expect(roleNeeded(method)).not.toBe('worker');
+  });
+
+  it('are refused when they are wrong, revoked, or not of the kind that headers carry', async () => {
+    const { server, token, clock } = await guarded({ tls: false });
+    const admin = await token('admin');
+    const gateway = remoteGateway(server.address, { tls: null, token: admin });
+    closing.push(() => gateway.close());
+    const { secret } = await gateway.createToken("x'; drop table tokens;--", 'read');
+    const reader = clients(server.address, { tls: null, token: secret });
+    expect(await reader.list()).toBe(status.OK);
+    await gateway.revokeToken("x'; drop table tokens;--");
+    clock.advance(5_000);
+    expect(await reader.list()).toBe(status.UNAUTHENTICATED);
+    for (const wrong of [`${admin}x`, admin.slice(0, -1), 'Bearer', 'x'.repeat(300)])
+      expect(await clients(server.address, { tls: null, token: wrong }).list()).toBe(status.UNAUTHENTICATED);
+    await expect(gateway.revokeToken('nobody')).rejects.toThrow("there is no token 'nobody'");
+    await expect(gateway.createToken("x'; drop table tokens;--", 'read')).rejects.toThrow(
+      'there is, or was, a token',
+    );
+  });
+
+  it('never reach the log, nor do wrong ones', async () => {
+    const { server, token, logged } = await guarded({ tls: false });
+    const secrets = [await token('admin'), await token('worker'), 'parzen_admin_guess'];
+    for (const secret of secrets) {
+      const { list, beat } = clients(server.address, { tls: null, token: secret });
+      await list();
+      await beat();
+    }
+    expect(logged.length).toBeGreaterThan(2);
+    for (const secret of secrets) expect(logged.join('\n')).not.toContain(secret);
+  });
+
+  it('are not tried for ever', async () => {
+    const { server } = await guarded({ tls: false });
+    const { list } = clients(server.address, { tls: null, token: 'guess' });
+    const codes: status[] = [];
+    for (let i = 0; i < 110; i += 1) codes.push(await list());
+    expect(new Set(codes.slice(0, 100))).toEqual(new Set([status.UNAUTHENTICATED]));
+    expect(new Set(codes.slice(100))).toEqual(new Set([status.RESOURCE_EXHAUSTED]));
+  });
+});
+
+describe('TLS', () => {
+  it('is checked by the client: authority, and name', async () => {
+    const { server, token } = await guarded();
+    const secret = await token('read');
+    const list = (tls: ClientTls | null) => clients(server.address, { tls, token: secret }).list();
+    expect(await list(trusting('ca.crt'))).toBe(status.OK);
+    expect(await list(trusting('other-ca.crt'))).toBe(status.UNAVAILABLE);
+    expect(await list({ ...trusting('ca.crt'), serverName: 'elsewhere' })).toBe(status.UNAVAILABLE);
+    expect(await list(null)).toBe(status.UNAVAILABLE);
+  });
+
+  it('is checked by the server where it asks for certificates', async () => {
+    const { server, token } = await guarded({ clientCa: true });
+    const secret = await token('read');
+    const list = (tls: ClientTls) => clients(server.address, { tls, token: secret }).list();
+    expect(await list(trusting('ca.crt', 'client'))).toBe(status.OK);
+    expect(await list(trusting('ca.crt'))).toBe(status.UNAVAILABLE);
+    expect(await list(trusting('ca.crt', 'stranger'))).toBe(status.UNAVAILABLE);
+    const pair = { cert: readFileSync(fixture('expired.crt')), key: readFileSync(fixture('expired.key')) };
+    expect(await list({ ...trusting('ca.crt'), pair })).toBe(status.UNAVAILABLE);
+  });
+
+  it('refuses a server whose certificate has expired', async () => {
+    const server = new Server();
+    const pair = {
+      cert_chain: readFileSync(fixture('expired.crt')),
+      private_key: readFileSync(fixture('expired.key')),
+    };
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createSsl(null, [pair]), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    );
+    closing.push(() => server.forceShutdown());
+    const { list } = clients(`127.0.0.1:${port}`, { tls: trusting('ca.crt'), token: null });
+    expect(await list()).toBe(status.UNAVAILABLE);
+  });
+});
+
+describe('callers that mean harm', () => {
+  it('cannot send more than a message may have', async () => {
+    const { server, token } = await guarded({ tls: false });
+    const secret = await token('admin');
+    const study = new StudyServiceClient(server.address, credentials.createInsecure());
+    closing.push(() => study.close());
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${secret}`);
+    const request = { definitionText: 'x'.repeat(5 * 1024 * 1024), trials: 0, dataset: '' };
+    const code = await new Promise((resolve) =>
+      study.createStudy(request, metadata, (error) => resolve(error?.code)),
+    );
+    expect(code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await clients(server.address, { tls: null, token: secret }).list()).toBe(status.OK);
+  });
+
+  it('cannot hold a call open by sending a request slowly', async () => {
+    const { server, token, clock } = await guarded({ tls: false });
+    const secret = await token('admin');
+    const session = connect(`http://${server.address}`);
+    closing.push(() => session.destroy());
+    const stream = session.request({
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_PATH]: '/parzen.v1.StudyService/ListStudies',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      authorization: `Bearer ${secret}`,
+    });
+    // The first byte of a message's five-byte head, and then nothing.
+    stream.write(Buffer.from([0]));
+    const answered = new Promise((resolve) => {
+      stream.on('response', (headers) => resolve(headers['grpc-status']));
+      stream.on('trailers', (headers) => resolve(headers['grpc-status']));
+    });
+    await expect.poll(() => clock.waiting(requestArrivalMs)).toBe(1);
+    clock.wake(requestArrivalMs);
+    expect(Number(await answered)).toBe(status.DEADLINE_EXCEEDED);
+  });
+});
