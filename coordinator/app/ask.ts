@@ -1,16 +1,18 @@
-import { AssertionError, assert } from '../../shared/core/assert.js';
-import type { RequestId, WorkerId } from '../../shared/core/ids.js';
+import { assert } from '../../shared/core/assert.js';
+import type { RequestId, StudyId, WorkerId } from '../../shared/core/ids.js';
 import { isOnGrid } from '../../shared/core/space/parameter-values.js';
 import { stateAfter } from '../../shared/core/study/transition.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
-import type {
-  Lease,
-  StudyRecord,
-  StudyTransaction,
-  TrialRecord,
-  Watermark,
-  WorkerRecord,
+import {
+  RequestTaken,
+  type Lease,
+  type LeasePlace,
+  type StudyRecord,
+  type StudyTransaction,
+  type TrialRecord,
+  type Watermark,
+  type WorkerRecord,
 } from '../storage/port.js';
 import { assignmentOf, type Assignment } from './assignment.js';
 import type { AppContext } from './context.js';
@@ -105,40 +107,34 @@ async function askOneStudy(
   context: AppContext,
   request: AskRequest,
   study: StudyRecord,
-  work: (transaction: StudyTransaction) => Promise<Look>,
+  work: (transaction: StudyTransaction) => Promise<Look | { readonly elsewhere: StudyId }>,
 ): Promise<Look | null> {
   try {
-    return await context.storage.inStudy(study.id, work);
+    const look = await context.storage.inStudy(study.id, work, { request: request.requestId });
+    if (look === null || 'outcome' in look) return look;
   } catch (error) {
-    // Request ids are unique: storage refuses a second lease when a copy of this ask has got one in another study.
-    if (!(error instanceof AssertionError)) throw error;
-    const earlier = await findEarlierAnswer(context, request.requestId);
-    if (earlier === null) throw error;
-    return earlier;
+    // A copy of this ask has got a lease in another study just now.
+    if (!(error instanceof RequestTaken)) throw error;
   }
+  return findEarlierAnswer(context, request.requestId);
 }
 
+/** What a copy of this ask was answered with, in whatever study; null when that study is gone by now. */
 async function findEarlierAnswer(context: AppContext, id: RequestId): Promise<Look | null> {
-  for (const study of await context.storage.listStudies()) {
-    const look = await context.storage.inStudy(study.id, (transaction) =>
-      earlierAnswer(context, transaction, id),
-    );
-    if (look !== null) return look;
-  }
-  return null;
+  const place = (await context.storage.findRequests([id])).get(id);
+  if (place === undefined) return null;
+  return context.storage.inStudy(place.study, (transaction) => answerAgain(context, transaction, place));
 }
 
-/** What this ask was answered with before; null when it has not led to a lease in this study. */
-async function earlierAnswer(
+/** The answer to an ask that led to this lease. */
+async function answerAgain(
   context: AppContext,
   transaction: StudyTransaction,
-  id: RequestId,
-): Promise<Look | null> {
-  const repeated = await transaction.attemptByRequest(id);
-  if (repeated === null) return null;
-  const trial = await transaction.trial(repeated.number);
+  { number, token }: LeasePlace,
+): Promise<Look> {
+  const trial = await transaction.trial(number);
   // The trial has moved on since: the worker asks anew with a new request id.
-  if (trial?.lease?.token !== repeated.token) return { ...nothing('all-running'), answeredBefore: true };
+  if (trial?.lease?.token !== token) return { ...nothing('all-running'), answeredBefore: true };
   return assigned(context, transaction, trial);
 }
 
@@ -172,10 +168,13 @@ async function askInStudy(
   transaction: StudyTransaction,
   request: AskRequest,
   worker: WorkerRecord,
-): Promise<Look> {
-  const earlier = await earlierAnswer(context, transaction, request.requestId);
-  if (earlier !== null) return earlier;
+): Promise<Look | { readonly elsewhere: StudyId }> {
   const study = transaction.study();
+  const earlier = await transaction.attemptByRequest(request.requestId);
+  if (earlier !== null)
+    return earlier.study === study.id
+      ? answerAgain(context, transaction, earlier)
+      : { elsewhere: earlier.study };
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
   if (request.ahead === true && study.trialsMax - study.nextNumber < (await slotsAlive(context)))
@@ -207,7 +206,7 @@ async function askInStudy(
 async function whyNothing(transaction: StudyTransaction): Promise<NothingReason> {
   const { nextNumber, finishSequence } = transaction.study();
   if (finishSequence === nextNumber) return 'over';
-  const running = await transaction.running();
+  const running = await transaction.runningParams();
   return finishSequence + running.length === nextNumber ? 'all-running' : 'needs-more-memory';
 }
 
@@ -270,9 +269,7 @@ async function suggestIfNeeded(
     return { params: waiting.params, offGrid: waiting.offGrid, watermark: waiting.watermark };
   const { definition, nextNumber, finishSequence } = transaction.study();
   const history = await context.histories.upToDate(transaction);
-  const running = (await transaction.running()).flatMap(({ number, params }) =>
-    params === null ? [] : [{ number, params }],
-  );
+  const running = await transaction.runningParams();
   const params = history.sampler.suggest({
     number: waiting?.number ?? nextNumber,
     running,

@@ -5,21 +5,24 @@ import { StudySampler } from '../../shared/core/sampler/study-sampler.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
 import type { TrialReason } from '../../shared/core/study/trial.js';
-import type { StudyTransaction, TrialRecord } from '../storage/port.js';
+import type { Commitment, StudyTransaction, TrialRecord } from '../storage/port.js';
 
 /** Rows read per query while a history catches up. */
 const pageSize = 1_000;
 
 /**
- * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one. A cache: it can be dropped at any time
- * and is brought up to date inside the transaction that uses it. What it reads there is committed, because every
- * finish happens under the study's lock; so a transaction that rolls back leaves it true.
+ * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one. A cache: it
+ * can be dropped at any time, and is brought up to date inside the transaction that uses it. What it reads there is
+ * committed, because every finish happens under the study's lock, or it finished earlier in the same transaction: should
+ * that one come to nothing, the projection is no longer true and another is made.
  */
 export class History {
   readonly #objectives: readonly Objective[];
   readonly #finished: FinishedTrial[] = [];
   readonly #reasons: Partial<Record<TrialReason, number>> = {};
   #finishSequence = 0;
+  /** The latest transaction whose own finishes were folded in. */
+  #leantOn: Commitment | null = null;
 
   /** Suggests for this study from all that finished. */
   readonly sampler: StudySampler;
@@ -39,9 +42,16 @@ export class History {
     return { ...this.#reasons };
   }
 
+  /** False when what it holds may never have happened. `transaction` is the one that wants to use it. */
+  isTrue({ commitment }: StudyTransaction): boolean {
+    return this.#leantOn === null || this.#leantOn === commitment || this.#leantOn.committed;
+  }
+
   /** Reads what finished since the last time. */
   async refresh(transaction: StudyTransaction): Promise<void> {
+    const { commitment } = transaction;
     const target = transaction.study().finishSequence;
+    if (target > commitment.finishSequenceBefore) this.#leantOn = commitment;
     while (this.#finishSequence < target) {
       const page = await transaction.finishedAfter(this.#finishSequence, pageSize);
       assert(page.length > 0, `finish sequence ${this.#finishSequence + 1} of ${target} is missing`);
@@ -90,7 +100,8 @@ export class Histories {
   /** The study's history as of this transaction. */
   async upToDate(transaction: StudyTransaction): Promise<History> {
     const { id, definition } = transaction.study();
-    const history = this.#byStudy.get(id) ?? new History(definition);
+    let history = this.#byStudy.get(id);
+    if (history?.isTrue(transaction) !== true) history = new History(definition);
     this.#byStudy.set(id, history);
     await history.refresh(transaction);
     return history;

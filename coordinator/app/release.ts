@@ -23,20 +23,24 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
   const lease = await context.storage.findLease(token);
   if (lease === null) return false;
   const nowMs = context.clock.nowMs();
-  const released = await context.storage.inStudy(lease.study, async (transaction) => {
-    const trial = await transaction.trial(lease.number);
-    if (trial?.lease?.token !== token) return false;
-    // A heartbeat may have come in between the look at expired leases and the study's lock.
-    if (how === 'lost' && trial.lease.expiresAtMs > nowMs) return false;
-    await settleAttempt(transaction, trial, {
-      outcome: { kind: 'failed', ...takenBack[how] },
-      peakMemoryBytes: null,
-      nowMs,
-      biggerGpuExists: false,
-      ...(how === 'unfit' || how === 'returned' ? { uncounted: how } : {}),
-    });
-    return true;
-  });
+  const released = await context.storage.inStudy(
+    lease.study,
+    async (transaction) => {
+      const trial = await transaction.trial(lease.number);
+      if (trial?.lease?.token !== token) return false;
+      // A heartbeat may have come in between the look at expired leases and the study's lock.
+      if (how === 'lost' && trial.lease.expiresAtMs > nowMs) return false;
+      await settleAttempt(transaction, trial, {
+        outcome: { kind: 'failed', ...takenBack[how] },
+        peakMemoryBytes: null,
+        nowMs,
+        biggerGpuExists: false,
+        ...(how === 'unfit' || how === 'returned' ? { uncounted: how } : {}),
+      });
+      return true;
+    },
+    { token },
+  );
   if (released === true) {
     context.log.info({ trial: lease.number, how }, 'trial taken back');
     context.signal.notify();
@@ -47,8 +51,9 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
 /** Takes back what an ask was answered with, when the worker did not wait for the answer. False when there is nothing. */
 export async function releaseByRequest(context: AppContext, request: RequestId): Promise<boolean> {
   for (const { id } of await context.storage.listStudies()) {
-    const attempt = await context.storage.inStudy(id, (transaction) => transaction.attemptByRequest(request));
-    if (attempt !== null) return release(context, attempt.token, 'returned');
+    // Inside a transaction, because that ask may be about to be answered.
+    const place = await context.storage.inStudy(id, (transaction) => transaction.attemptByRequest(request));
+    if (place !== null) return release(context, place.token, 'returned');
   }
   return false;
 }
@@ -61,8 +66,8 @@ export async function reclaim(context: AppContext): Promise<number> {
   let reclaimed = 0;
   for (;;) {
     const expired = await context.storage.expiredLeases(context.clock.nowMs(), reclaimBatch);
-    let progress = 0;
-    for (const { token } of expired) if (await release(context, token, 'lost')) progress += 1;
+    const released = await Promise.all(expired.map(({ token }) => release(context, token, 'lost')));
+    const progress = released.filter(Boolean).length;
     reclaimed += progress;
     if (expired.length < reclaimBatch || progress === 0) return reclaimed;
   }

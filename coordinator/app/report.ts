@@ -21,10 +21,10 @@ export async function heartbeat(
   tokens: readonly LeaseToken[],
 ): Promise<HeartbeatReply> {
   const nowMs = context.clock.nowMs();
-  const knownWorker = await context.storage.touchWorker(worker, nowMs);
+  const known = await context.storage.touchWorkers(new Map([[worker, nowMs]]));
   const answers =
     tokens.length === 0
       ? []
       : await context.storage.extendLeases(tokens, nowMs + context.settings.leaseTtlMs);
-  return { answers, knownWorker };
+  return { answers, knownWorker: known.has(worker) };
 }

@@ -39,6 +39,7 @@ export async function tell(context: AppContext, request: TellRequest): Promise<T
       });
       return { kind: 'recorded', state: settled.state };
     },
+    { token: request.token },
   );
   context.signal.notify();
   return outcome ?? { kind: 'lease-lost', state: null };

@@ -24,8 +24,8 @@ export async function registerWorker(
 
 /** The worker as it registered; null when no replica ever heard of it. */
 export async function findWorker(context: AppContext, id: WorkerId): Promise<WorkerRecord | null> {
-  const workers = await context.storage.listWorkers();
-  return workers.find((worker) => worker.id === id) ?? null;
+  const [worker] = await context.storage.findWorkers([id]);
+  return worker ?? null;
 }
 
 /** Slots of all workers heard of within a lease time. */

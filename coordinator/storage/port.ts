@@ -31,6 +31,15 @@ export class StorageUnavailable extends Error {
   override readonly name = 'StorageUnavailable';
 }
 
+/** A request id has led to an attempt before, in this study or another: look for it with `findRequest`. */
+export class RequestTaken extends Error {
+  override readonly name = 'RequestTaken';
+
+  constructor(options?: ErrorOptions) {
+    super('a request already led to an attempt', options);
+  }
+}
+
 export interface NewStudy {
   readonly definition: StudyDefinition;
   /** The study file as the user wrote it. */
@@ -161,8 +170,39 @@ export interface WorkerRecord {
 /** A stored data set; `name` is the newest under which it was stored. */
 export type DatasetRecord = DatasetView;
 
+/** Where a lease was given. */
+export interface LeasePlace {
+  readonly study: StudyId;
+  readonly number: TrialNumber;
+  readonly token: LeaseToken;
+}
+
+/** A running trial as other suggestions see it. */
+export interface RunningParams {
+  readonly number: TrialNumber;
+  readonly params: Params;
+}
+
+/** The fate of one transaction. */
+export interface Commitment {
+  /** The study's finish sequence before this transaction: trials beyond it finished in it. */
+  readonly finishSequenceBefore: number;
+  /** True from the moment that its commit is known to have happened. */
+  readonly committed: boolean;
+}
+
+/** What a function given to `inStudy` is going to look up, so that a store can read it together with the study's row. */
+export interface Lookups {
+  /** For `attemptByRequest`. */
+  readonly request?: RequestId;
+  /** For `attemptByToken`, and the trial that it is the lease of. */
+  readonly token?: LeaseToken;
+}
+
 /** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
 export interface StudyTransaction {
+  /** Shared by all functions that run in the same transaction. */
+  readonly commitment: Commitment;
   /** The study as it stands inside this transaction (after this transaction's own changes). */
   study(): StudyRecord;
   setStudy(change: { readonly state?: StudyState; readonly trialsMax?: number }): Promise<void>;
@@ -170,7 +210,8 @@ export interface StudyTransaction {
   trial(number: TrialNumber): Promise<TrialRecord | null>;
   /** The trial that this enqueue call made; null when it never arrived. */
   trialByEnqueueRequest(requestId: RequestId): Promise<TrialRecord | null>;
-  attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null>;
+  /** The lease that this ask led to, in this study or another; null when there is none. */
+  attemptByRequest(requestId: RequestId): Promise<LeasePlace | null>;
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null>;
   /**
    * The WAITING trial with the lowest number that a GPU with this much memory may run (a trial with a
@@ -179,8 +220,10 @@ export interface StudyTransaction {
   nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null>;
   /** Trials with a finish sequence above the given one, in that order, `limit` at most. */
   finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]>;
-  /** RUNNING trials in number order. */
+  /** RUNNING trials in number order. Each may have been extended or reported on since it was read: see `trial`. */
   running(): Promise<readonly TrialRecord[]>;
+  /** The same trials, only what suggestions need of them; cheap. */
+  runningParams(): Promise<readonly RunningParams[]>;
 
   /** Stores a new trial under `study().nextNumber` and moves that on. */
   insertTrial(trial: Omit<TrialRecord, 'number' | 'finishSequence'>): Promise<TrialRecord>;
@@ -189,6 +232,7 @@ export interface StudyTransaction {
    * sequence. Refuses (assertion) to change a trial that was already finished.
    */
   updateTrial(trial: Omit<TrialRecord, 'finishSequence'>): Promise<TrialRecord>;
+  /** A request id that is taken fails the transaction with `RequestTaken`, now or when it is to be committed. */
   insertAttempt(attempt: AttemptRecord): Promise<void>;
   endAttempt(
     token: LeaseToken,
@@ -216,11 +260,16 @@ export interface Storage {
   deleteStudy(id: StudyId): Promise<boolean>;
 
   /**
-   * Runs `work` in one transaction that holds the lock on the study's row; commits when it resolves, rolls back when
-   * it rejects. `work` may run more than once (serialization failures), so it has no effects besides. Null when the
-   * study does not exist.
+   * Runs `work` in a transaction that holds the lock on the study's row; what it wrote is committed when it resolves, and
+   * nothing of it when it rejects. Calls that come while a transaction is under way share the next one, and run in it
+   * one after the other, in the order in which they came; each sees what those before it wrote. `work` may run more than
+   * once (serialization failures, a failure beside it), so it has no effects besides. Null when the study does not exist.
    */
-  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null>;
+  inStudy<T>(
+    id: StudyId,
+    work: (transaction: StudyTransaction) => Promise<T>,
+    lookups?: Lookups,
+  ): Promise<T | null>;
 
   /** By number, ascending. */
   listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]>;
@@ -233,13 +282,17 @@ export interface Storage {
 
   /**
    * Stores a report if `token` is still the trial's lease, once per step (a repeated step overwrites), and moves the
-   * lease's expiry. Answers what the worker should do.
+   * lease's expiry, never back. Answers what the worker should do.
    */
   report(token: LeaseToken, report: TrialReport, leaseExpiresAtMs: number): Promise<LeaseAnswer>;
-  /** Moves the expiry of every lease that still holds. One answer per token, in order. */
+  /** Moves the expiry of every lease that still holds, never back. One answer per token, in order. */
   extendLeases(tokens: readonly LeaseToken[], leaseExpiresAtMs: number): Promise<readonly LeaseAnswer[]>;
+  /** Finished trials of a study beyond a finish sequence, in that order, `limit` at most; waits for no lock. */
+  listFinished(study: StudyId, finishSequence: number, limit: number): Promise<readonly TrialRecord[]>;
   /** The trial that a token was ever given for; null when the token is unknown. */
-  findLease(token: LeaseToken): Promise<{ readonly study: StudyId; readonly number: TrialNumber } | null>;
+  findLease(token: LeaseToken): Promise<LeasePlace | null>;
+  /** The leases that these asks led to; requests that led to none are absent. */
+  findRequests(requestIds: readonly RequestId[]): Promise<ReadonlyMap<RequestId, LeasePlace>>;
   /** Leases that ended before `nowMs`, oldest first, `limit` at most. */
   expiredLeases(
     nowMs: number,
@@ -248,7 +301,10 @@ export interface Storage {
 
   /** Inserts or refreshes a worker by id (registeredAtMs stays). */
   putWorker(worker: WorkerRecord): Promise<void>;
-  touchWorker(id: WorkerId, lastSeenAtMs: number): Promise<boolean>;
+  /** Notes signs of life, never an earlier one; answers which of the workers are known. */
+  touchWorkers(seen: ReadonlyMap<WorkerId, number>): Promise<ReadonlySet<WorkerId>>;
+  /** Those of the workers that are known. */
+  findWorkers(ids: readonly WorkerId[]): Promise<readonly WorkerRecord[]>;
   listWorkers(): Promise<readonly WorkerRecord[]>;
 
   /** Stores a data set's canonical bytes, chunk by chunk in one transaction; a known hash only takes the new name. */

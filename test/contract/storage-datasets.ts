@@ -14,10 +14,22 @@ export function describeWorkers(storage: CurrentStorage): void {
       const second = worker('a', { gpuUuid: null, gpuMemoryBytes: null, registeredAtMs: t0 + 1 });
       const third = worker('b', { registeredAtMs: t0 + 1, lastSeenAtMs: t0 + 500, slots: 4 });
       expect(await storage().listWorkers()).toEqual([first, second, third]);
-      expect(await storage().touchWorker(workerId('a'), t0 + 900)).toBe(true);
-      expect(await storage().touchWorker(workerId('a'), t0 + 800)).toBe(true);
-      expect(await storage().touchWorker(workerId('nobody'), t0)).toBe(false);
+      const touch = async (...seen: [string, number][]) => [
+        ...(await storage().touchWorkers(new Map(seen.map(([id, at]) => [workerId(id), at])))),
+      ];
+      expect((await touch(['nobody', t0], ['a', t0 + 900], ['z', t0 - 5])).sort()).toEqual(['a', 'z']);
+      expect(await touch(['a', t0 + 800])).toEqual(['a']);
+      expect(await touch(['nobody', t0])).toEqual([]);
+      expect(await touch()).toEqual([]);
       expect(await storage().listWorkers()).toEqual([first, { ...second, lastSeenAtMs: t0 + 900 }, third]);
+    });
+
+    it('finds workers by id', async () => {
+      for (const id of ['a', 'b', 'c']) await storage().putWorker(worker(id));
+      const found = await storage().findWorkers(['c', 'nobody', 'a'].map(workerId));
+      expect(found).toHaveLength(2);
+      expect(found).toEqual(expect.arrayContaining([worker('a'), worker('c')]));
+      expect(await storage().findWorkers([])).toEqual([]);
     });
   });
 }

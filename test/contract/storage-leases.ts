@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { leaseToken, requestId, trialNumber, workerId, type StudyId } from '../../shared/core/ids.js';
-import type { LateResult } from '../../coordinator/storage/port.js';
+import { RequestTaken, type LateResult } from '../../coordinator/storage/port.js';
 import {
   attemptOf,
   created,
@@ -31,7 +31,7 @@ export function describeLeases(storage: CurrentStorage): void {
       ]);
       const [stored] = await storage().listTrials(study.id, { fromNumber: 0, limit: 1 });
       expect(stored?.lastReport).toEqual({ step: 5, metrics: { loss: NaN } });
-      expect(stored?.lease?.expiresAtMs).toBe(t0 + 50_002);
+      expect(stored?.lease?.expiresAtMs).toBe(t0 + 50_005);
       expect(await report(5, 0.5)).toBe('ok');
       const [again] = await storage().listTrials(study.id, { fromNumber: 0, limit: 1 });
       expect(again?.lastReport).toEqual({ step: 5, metrics: { loss: 0.5 } });
@@ -98,6 +98,11 @@ export function describeLeases(storage: CurrentStorage): void {
         'ok',
       ]);
       expect(await storage().extendLeases([], t0)).toEqual([]);
+      // A replica whose clock is behind takes nothing away.
+      expect(await storage().extendLeases(['c', 'a'].map(leaseToken), t0 + 98_000)).toEqual(['ok', 'ok']);
+      expect(await storage().report(leaseToken('c'), { step: 1, metrics: {} }, t0 + 1)).toBe('ok');
+      const [elsewhere] = await storage().listTrials(other.id, { fromNumber: 0, limit: 1 });
+      expect(elsewhere?.lease?.expiresAtMs).toBe(t0 + 99_000);
       const trials = await storage().listTrials(study.id, { fromNumber: 0, limit: 9 });
       expect(trials.map((trial) => trial.lease?.expiresAtMs ?? null)).toEqual([
         t0 + 99_000,
@@ -144,7 +149,7 @@ export function describeLeases(storage: CurrentStorage): void {
       expect((await storage().expiredLeases(t0 + 40, 1)).map(({ token }) => token)).toEqual(['middle']);
     });
 
-    it('finds attempts by request and by token, only in their own study', async () => {
+    it('finds attempts by request in any study, and by token in their own', async () => {
       const study = await created(storage());
       const other = await created(storage(), 'other');
       const trial = await leased(storage(), study.id, 'a');
@@ -154,14 +159,18 @@ export function describeLeases(storage: CurrentStorage): void {
         await transaction.attemptByRequest(requestId('request-b')),
         await transaction.attemptByToken(leaseToken('b')),
       ]);
-      expect(found).toEqual([attemptOf(trial), attemptOf(trial), null, null]);
+      const place = { study: study.id, number: trial.number, token: 'a' };
+      expect(found).toEqual([place, attemptOf(trial), null, null]);
       const elsewhere = await storage().inStudy(other.id, async (transaction) => [
         await transaction.attemptByRequest(requestId('request-a')),
         await transaction.attemptByToken(leaseToken('a')),
       ]);
-      expect(elsewhere).toEqual([null, null]);
-      expect(await storage().findLease(leaseToken('a'))).toEqual({ study: study.id, number: trial.number });
+      expect(elsewhere).toEqual([place, null]);
+      expect(await storage().findLease(leaseToken('a'))).toEqual(place);
       expect(await storage().findLease(leaseToken('b'))).toBeNull();
+      const requests = ['request-b', 'request-a'].map(requestId);
+      expect([...(await storage().findRequests(requests))]).toEqual([['request-a', place]]);
+      expect((await storage().findRequests([])).size).toBe(0);
     });
 
     it('gives a token and a request id only once, over all studies', async () => {
@@ -175,8 +184,8 @@ export function describeLeases(storage: CurrentStorage): void {
         });
       await expect(again(study.id, 'a', 'fresh')).rejects.toThrow(/token/);
       await expect(again(other.id, 'a', 'fresh')).rejects.toThrow(/token/);
-      await expect(again(other.id, 'b', 'request-a')).rejects.toThrow(/request/);
-      await expect(again(study.id, 'b', 'request-a')).rejects.toThrow(/request/);
+      await expect(again(other.id, 'b', 'request-a')).rejects.toThrow(RequestTaken);
+      await expect(again(study.id, 'b', 'request-a')).rejects.toThrow(RequestTaken);
       await again(other.id, 'b', 'fresh');
     });
 

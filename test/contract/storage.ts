@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { leaseToken, requestId, studyId, trialNumber, workerId } from '../../shared/core/ids.js';
 import { StorageUnavailable, type Storage, type StudyTransaction } from '../../coordinator/storage/port.js';
+import { describeGroups } from './storage-groups.js';
 import { describeDatasets, describeWorkers } from './storage-datasets.js';
 import { describeLeases } from './storage-leases.js';
 import { describeTokens } from './storage-tokens.js';
@@ -36,6 +37,7 @@ export function describeStorageContract(name: string, open: OpenStorage): void {
     describeStudies(current);
     describeTransactions(current);
     describeOrder(current);
+    describeGroups(current);
     describeValues(current);
     describePages(current);
     describeLeases(current);

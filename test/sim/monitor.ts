@@ -113,9 +113,10 @@ export class Monitor {
       for (const [index, trial] of list.entries()) {
         const before = seen.trials[index];
         if (trial === before) continue;
+        const attempts = await this.#store.listAttempts(record.id, trial.number);
         this.#checkTrial(record, before, trial);
-        if (before !== undefined) this.#checkLeases(seen, before, trial);
-        this.#checkAttempts(record, trial, await this.#store.listAttempts(record.id, trial.number));
+        if (before !== undefined) this.#checkLeases(seen, { before, trial, attempts });
+        this.#checkAttempts(record, trial, attempts);
       }
       seen.record = record;
       seen.trials = list;
@@ -172,8 +173,9 @@ export class Monitor {
           ),
         () => `${where}: saw what there was not: ${JSON.stringify(watermark)}`,
       );
+    // One commit may hold several steps of a trial: given out and cancelled, given back and given out again.
     if (before === undefined) {
-      this.expect(!isFinished(state), () => `${where}: appeared as ${state}`);
+      this.expect(!isFinished(state) || state === 'CANCELLED', () => `${where}: appeared as ${state}`);
       return;
     }
     this.expect(!isFinished(before.state), () => `${where}: changed after it was ${before.state}`);
@@ -182,7 +184,10 @@ export class Monitor {
       () => `${where}: from ${before.state} to ${state}`,
     );
     this.expect(
-      before.lease === null || lease === null || before.lease.token === lease.token,
+      before.lease === null ||
+        lease === null ||
+        before.lease.token === lease.token ||
+        trial.attempt > before.attempt,
       () => `${where}: lease ${before.lease?.token} and then ${lease?.token}, with no end between`,
     );
     this.expect(
@@ -191,21 +196,32 @@ export class Monitor {
     );
   }
 
-  #checkLeases({ record, tooSmall }: Seen, before: TrialRecord, trial: TrialRecord): void {
+  #checkLeases(
+    { record, tooSmall }: Seen,
+    {
+      before,
+      trial,
+      attempts,
+    }: {
+      readonly before: TrialRecord;
+      readonly trial: TrialRecord;
+      readonly attempts: readonly AttemptRecord[];
+    },
+  ): void {
     const where = `${record.definition.name} ${trial.number}`;
-    const ended = before.lease !== null && trial.lease === null ? before.lease : null;
-    if (ended !== null && trial.reason === 'lost') {
+    const held = before.lease;
+    const ended = attempts.find(({ token }) => token === held?.token)?.outcome ?? null;
+    if (held !== null && ended === 'lost') {
       const latestMs = this.#time.nowMs() + this.#time.skewMaxMs();
       this.expect(
-        ended.expiresAtMs <= latestMs,
-        () =>
-          `${where}: lease ${ended.token} was taken away ${ended.expiresAtMs - latestMs} ms before its end`,
+        held.expiresAtMs <= latestMs,
+        () => `${where}: lease ${held.token} was taken away ${held.expiresAtMs - latestMs} ms before its end`,
       );
     }
-    if (ended !== null && trial.reason === 'oom')
-      tooSmall.set(trial.number, Math.max(ended.gpuMemoryBytes ?? 0, tooSmall.get(trial.number) ?? 0));
+    if (held !== null && ended === 'oom')
+      tooSmall.set(trial.number, Math.max(held.gpuMemoryBytes ?? 0, tooSmall.get(trial.number) ?? 0));
     const needed = tooSmall.get(trial.number);
-    if (before.lease === null && trial.lease !== null && needed !== undefined) {
+    if (trial.lease !== null && trial.lease.token !== held?.token && needed !== undefined) {
       const given = trial.lease.gpuMemoryBytes ?? 0;
       this.expect(given > needed, () => `${where}: runs in ${given} bytes after ${needed} were not enough`);
     }

@@ -32,7 +32,10 @@ function withTransaction(
   replaced: Partial<StudyTransaction>,
 ): StudyTransaction {
   return new Proxy(transaction, {
-    get: (target, key: keyof StudyTransaction) => replaced[key] ?? target[key].bind(target),
+    get: (target, key: keyof StudyTransaction) => {
+      if (key === 'commitment') return target.commitment;
+      return replaced[key] ?? target[key].bind(target);
+    },
   });
 }
 

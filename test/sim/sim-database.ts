@@ -1,11 +1,18 @@
 /**
  * The database as coordinators see it: the store in memory behind a connection that takes time, loses answers, is cut
  * in the middle of a transaction, and is away for a while. The store itself commits whole transactions, one at a time
- * per study, as PostgreSQL does under the lock on the study's row.
+ * per study, as PostgreSQL does under the lock on the study's row. Each process groups its calls into transactions as the
+ * PostgreSQL adapter does.
  */
 import type { StudyId } from '../../shared/core/ids.js';
 import { createMemoryDatabase } from '../../coordinator/storage/memory/create-memory-storage.js';
-import { StorageUnavailable, type Storage, type StudyTransaction } from '../../coordinator/storage/port.js';
+import {
+  StorageUnavailable,
+  type Lookups,
+  type Storage,
+  type StudyTransaction,
+} from '../../coordinator/storage/port.js';
+import { StudyGroups, type Work } from '../../coordinator/storage/study-groups.js';
 import type { Draw } from './draw.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimProcess } from './sim-process.js';
@@ -30,11 +37,11 @@ export interface SimDatabaseOptions {
   readonly committed: () => void;
 }
 
-type Work<T> = (transaction: StudyTransaction) => Promise<T>;
+type Body = (transaction: StudyTransaction) => Promise<void>;
 type Method = (...args: unknown[]) => Promise<unknown>;
 
-type Outcome<T> =
-  | { readonly kind: 'committed'; readonly value: T | null }
+type Outcome =
+  | { readonly kind: 'committed'; readonly value: boolean }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'conflict' };
 
@@ -97,9 +104,11 @@ export class SimDatabase {
 
   /** The store as one process sees it. */
   connect(process: SimProcess): Storage {
+    const groups = new StudyGroups((id, body) => this.#inStudy({ process, id, body }));
     return new Proxy(this.#store, {
       get: (store, key: keyof Storage) => {
-        if (key === 'inStudy') return <T>(id: StudyId, work: Work<T>) => this.#inStudy({ process, id, work });
+        if (key === 'inStudy')
+          return <T>(id: StudyId, work: Work<T>, lookups?: Lookups) => groups.run(id, work, lookups);
         const method = Reflect.get(store, key) as Method;
         return (...args: unknown[]) =>
           this.#statement(process, async () => {
@@ -139,7 +148,7 @@ export class SimDatabase {
     });
   }
 
-  async #inStudy<T>(transaction: { process: SimProcess; id: StudyId; work: Work<T> }): Promise<T | null> {
+  async #inStudy(transaction: { process: SimProcess; id: StudyId; body: Body }): Promise<boolean> {
     const { draw, weather, trace } = this.#options;
     const { process } = transaction;
     for (let run = 1; ; run += 1) {
@@ -156,14 +165,14 @@ export class SimDatabase {
   }
 
   /** Resolves in the process: when it is there to hear of it. */
-  #transaction<T>(
-    { process, id, work }: { process: SimProcess; id: StudyId; work: Work<T> },
+  #transaction(
+    { process, id, body }: { process: SimProcess; id: StudyId; body: Body },
     conflict: boolean,
-  ): Promise<Outcome<T>> {
+  ): Promise<Outcome> {
     const { scheduler, draw, weather } = this.#options;
     const connection = new Connection();
     let settled: Promise<unknown> = Promise.resolve();
-    const begin = async (): Promise<Outcome<T>> => {
+    const begin = async (): Promise<Outcome> => {
       if (!this.#up || draw.chance(weather().refused))
         return { kind: 'failed', error: new StorageUnavailable('the database is away') };
       this.#connections.add(connection);
@@ -172,26 +181,29 @@ export class SimDatabase {
       });
       let cancelTimeout = scheduler.after(lockTimeoutMs, () => connection.cut());
       try {
-        const value = await this.#store.inStudy(id, async (inner) => {
-          cancelTimeout();
-          if (connection.broken) throw connection.error();
-          cancelTimeout = scheduler.after(idleInTransactionTimeoutMs, () => connection.cut());
-          const done = new Promise<T>((resolve, reject) => {
-            this.#later(this.#latencyMs(), () =>
-              process.deliver(() => {
-                if (connection.broken) reject(connection.error());
-                else work(this.#transactionOf(process, connection, inner)).then(resolve, reject);
-              }),
-            );
-          });
-          settled = done.catch(() => undefined);
-          const result = await connection.unlessCut(done);
-          if (conflict) throw conflicted;
-          connection.sent = true;
-          const commitMs = 1 + this.#latencyMs();
-          await connection.unlessCut(new Promise<void>((resolve) => scheduler.after(commitMs, resolve)));
-          return result;
-        });
+        const value = await this.#database.runTransaction(
+          id,
+          async (inner) => {
+            cancelTimeout();
+            if (connection.broken) throw connection.error();
+            cancelTimeout = scheduler.after(idleInTransactionTimeoutMs, () => connection.cut());
+            const done = new Promise<void>((resolve, reject) => {
+              this.#later(this.#latencyMs(), () =>
+                process.deliver(() => {
+                  if (connection.broken) reject(connection.error());
+                  else body(this.#transactionOf(process, connection, inner)).then(resolve, reject);
+                }),
+              );
+            });
+            settled = done.catch(() => undefined);
+            await connection.unlessCut(done);
+            if (conflict) throw conflicted;
+            connection.sent = true;
+            const commitMs = 1 + this.#latencyMs();
+            await connection.unlessCut(new Promise<void>((resolve) => scheduler.after(commitMs, resolve)));
+          },
+          [],
+        );
         this.#options.committed();
         return { kind: 'committed', value };
       } catch (error) {
@@ -217,6 +229,7 @@ export class SimDatabase {
     let study = inner.study();
     return new Proxy(inner, {
       get: (target, key: keyof StudyTransaction) => {
+        if (key === 'commitment') return target.commitment;
         if (key === 'study') return () => (connection.broken ? study : (study = target.study()));
         const method = Reflect.get(target, key) as Method;
         return (...args: unknown[]) =>

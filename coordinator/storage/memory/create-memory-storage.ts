@@ -2,13 +2,16 @@ import {
   studyId,
   trialNumber,
   type LeaseToken,
+  type RequestId,
   type StudyId,
   type TrialNumber,
+  type WorkerId,
 } from '../../../shared/core/ids.js';
 import { trialStates, type TrialReason } from '../../../shared/core/study/trial.js';
 import {
   canonicalNewStudy,
   canonicalReport,
+  canonicalRequest,
   canonicalText,
   canonicalToken,
   canonicalTrial,
@@ -20,10 +23,11 @@ import {
 import {
   StorageUnavailable,
   type LeaseAnswer,
+  type LeasePlace,
+  type Lookups,
   type NewStudy,
   type Storage,
   type StudyRecord,
-  type StudyTransaction,
   type TrialCounts,
   type TrialPage,
   type TrialRecord,
@@ -33,6 +37,7 @@ import {
 import { MemoryDatasets } from './memory-datasets.js';
 import { MemoryTokens } from './memory-tokens.js';
 import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
+import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
 import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
 
@@ -40,9 +45,18 @@ import { StudyState } from './study-state.js';
 export const createMemoryStorage = (): Storage => createMemoryDatabase().open();
 
 /** A store in memory that several handles share, as replicas (or a restarted coordinator) share a database. */
-export function createMemoryDatabase(): { open(): Storage } {
+export interface SharedMemory {
+  open(): Storage;
+  /** One transaction that belongs to no handle and shares with nobody. */
+  readonly runTransaction: RunTransaction;
+}
+
+export function createMemoryDatabase(): SharedMemory {
   const database = new MemoryDatabase();
-  return { open: () => new MemoryStorage(database) };
+  return {
+    open: () => new MemoryStorage(database),
+    runTransaction: (study, body) => database.runTransaction(study, body, []),
+  };
 }
 
 /** What all handles share. */
@@ -57,8 +71,31 @@ class MemoryDatabase {
 
   readonly taken: TakenIds = {
     token: (token) => this.find((study) => study.attempts.has(token)) !== null,
-    request: (request) => this.find((study) => study.tokenByRequest.has(request)) !== null,
+    request: (request) => this.findRequest(request),
   };
+
+  findRequest(request: RequestId): LeasePlace | null {
+    const study = this.find((each) => each.tokenByRequest.has(request));
+    const token = study?.tokenByRequest.get(request);
+    const attempt = token === undefined ? undefined : study?.attempts.get(token);
+    if (study === null || attempt === undefined) return null;
+    return { study: study.record.id, number: attempt.number, token: attempt.token };
+  }
+
+  runTransaction(...[id, body]: Parameters<RunTransaction>): Promise<boolean> {
+    return this.queues.run(id, async () => {
+      const study = this.studies.get(id);
+      if (study === undefined) return false;
+      const transaction = new MemoryTransaction(study, this.taken);
+      try {
+        await body(transaction);
+        transaction.commit();
+        return true;
+      } finally {
+        transaction.close();
+      }
+    });
+  }
 
   mintStudyId(): StudyId {
     this.#lastStudyId += 1;
@@ -74,6 +111,7 @@ class MemoryDatabase {
 
 class MemoryStorage implements Storage {
   readonly #database: MemoryDatabase;
+  readonly #groups = new StudyGroups((study, body) => this.#database.runTransaction(study, body, []));
   #open = true;
 
   constructor(database: MemoryDatabase) {
@@ -117,21 +155,8 @@ class MemoryStorage implements Storage {
     );
   }
 
-  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
-    return this.#run((database) =>
-      database.queues.run(id, async () => {
-        const study = database.studies.get(id);
-        if (study === undefined) return null;
-        const transaction = new MemoryTransaction(study, database.taken);
-        try {
-          const result = await work(transaction);
-          transaction.commit();
-          return result;
-        } finally {
-          transaction.close();
-        }
-      }),
-    );
+  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
+    return this.#run(() => this.#groups.run(id, work, lookups));
   }
 
   listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]> {
@@ -199,13 +224,32 @@ class MemoryStorage implements Storage {
     );
   }
 
-  findLease(token: LeaseToken) {
+  listFinished(study: StudyId, finishSequence: number, limit: number): Promise<readonly TrialRecord[]> {
+    return this.#run(({ studies }) => {
+      const { finished, trials } = studies.get(study) ?? { finished: [], trials: [] };
+      const numbers = finished.slice(finishSequence, finishSequence + limit);
+      return numbers.flatMap((number) => trials[number] ?? []);
+    });
+  }
+
+  findLease(token: LeaseToken): Promise<LeasePlace | null> {
     return this.#run((database) => {
       const wanted = canonicalToken(token);
       const study = database.find(({ attempts }) => attempts.has(wanted));
       const attempt = study?.attempts.get(wanted);
       if (study === null || attempt === undefined) return null;
-      return { study: study.record.id, number: attempt.number };
+      return { study: study.record.id, number: attempt.number, token: wanted };
+    });
+  }
+
+  findRequests(requestIds: readonly RequestId[]): Promise<ReadonlyMap<RequestId, LeasePlace>> {
+    return this.#run((database) => {
+      const found = new Map<RequestId, LeasePlace>();
+      for (const request of requestIds) {
+        const place = database.findRequest(canonicalRequest(request));
+        if (place !== null) found.set(request, place);
+      }
+      return found;
     });
   }
 
@@ -228,14 +272,22 @@ class MemoryStorage implements Storage {
     });
   }
 
-  touchWorker(id: string, lastSeenAtMs: number): Promise<boolean> {
+  touchWorkers(seen: ReadonlyMap<WorkerId, number>): Promise<ReadonlySet<WorkerId>> {
     return this.#run(({ workers }) => {
-      const known = workers.get(canonicalText(id));
-      if (known === undefined) return false;
-      const latest = Math.max(known.lastSeenAtMs, canonicalWhole(lastSeenAtMs));
-      workers.set(known.id, Object.freeze({ ...known, lastSeenAtMs: latest }));
-      return true;
+      const touched = new Set<WorkerId>();
+      for (const [id, lastSeenAtMs] of seen) {
+        const known = workers.get(canonicalText(id));
+        if (known === undefined) continue;
+        const latest = Math.max(known.lastSeenAtMs, canonicalWhole(lastSeenAtMs));
+        workers.set(known.id, Object.freeze({ ...known, lastSeenAtMs: latest }));
+        touched.add(id);
+      }
+      return touched;
     });
+  }
+
+  findWorkers(ids: readonly WorkerId[]): Promise<readonly WorkerRecord[]> {
+    return this.#run(({ workers }) => ids.flatMap((id) => workers.get(canonicalText(id)) ?? []));
   }
 
   listWorkers(): Promise<readonly WorkerRecord[]> {
@@ -313,7 +365,8 @@ function findByName(database: MemoryDatabase, name: string): StudyRecord | null 
 
 function extend(study: StudyState, trial: TrialRecord, leaseExpiresAtMs: number): void {
   if (trial.lease === null) return;
-  const lease = Object.freeze({ ...trial.lease, expiresAtMs: canonicalWhole(leaseExpiresAtMs) });
+  const expiresAtMs = Math.max(trial.lease.expiresAtMs, canonicalWhole(leaseExpiresAtMs));
+  const lease = Object.freeze({ ...trial.lease, expiresAtMs });
   study.putTrial(Object.freeze({ ...trial, lease }));
 }
 

@@ -12,20 +12,23 @@ import {
   type AttemptEnd,
   type TrialFields,
 } from '../canonical.js';
-import type {
-  AttemptRecord,
-  LateResult,
-  StudyRecord,
-  StudyState as StateOfStudy,
-  StudyTransaction,
-  TrialRecord,
+import {
+  RequestTaken,
+  type AttemptRecord,
+  type LateResult,
+  type LeasePlace,
+  type RunningParams,
+  type StudyRecord,
+  type StudyState as StateOfStudy,
+  type StudyTransaction,
+  type TrialRecord,
 } from '../port.js';
 import type { StudyState } from './study-state.js';
 
-/** Answers across all studies: is this id taken by a committed attempt? */
+/** Answers across all studies: by which committed attempt is this id taken? */
 export interface TakenIds {
   readonly token: (token: LeaseToken) => boolean;
-  readonly request: (requestId: RequestId) => boolean;
+  readonly request: (requestId: RequestId) => LeasePlace | null;
 }
 
 /**
@@ -42,11 +45,13 @@ export class MemoryTransaction implements StudyTransaction {
   readonly #lateResults: LateResult[] = [];
   #open = true;
   #failure: { readonly error: unknown } | null = null;
+  readonly commitment: { readonly finishSequenceBefore: number; committed: boolean };
 
   constructor(base: StudyState, taken: TakenIds) {
     this.#base = base;
     this.#taken = taken;
     this.#study = base.record;
+    this.commitment = { finishSequenceBefore: base.record.finishSequence, committed: false };
   }
 
   study(): StudyRecord {
@@ -71,12 +76,12 @@ export class MemoryTransaction implements StudyTransaction {
     return this.#run(() => this.#enqueued(canonicalRequest(requestId)));
   }
 
-  attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null> {
+  attemptByRequest(requestId: RequestId): Promise<LeasePlace | null> {
     return this.#run(() => {
       const wanted = canonicalRequest(requestId);
       const own = [...this.#attempts.values()].find((attempt) => attempt.requestId === wanted);
-      const token = this.#base.tokenByRequest.get(wanted);
-      return own ?? (token === undefined ? null : this.#attempt(token));
+      if (own === undefined) return this.#taken.request(wanted);
+      return { study: this.#study.id, number: own.number, token: own.token };
     });
   }
 
@@ -104,6 +109,12 @@ export class MemoryTransaction implements StudyTransaction {
 
   running(): Promise<readonly TrialRecord[]> {
     return this.#run(() => this.#inState('RUNNING'));
+  }
+
+  runningParams(): Promise<readonly RunningParams[]> {
+    return this.#run(() =>
+      this.#inState('RUNNING').flatMap(({ number, params }) => (params === null ? [] : [{ number, params }])),
+    );
   }
 
   insertTrial(trial: TrialFields): Promise<TrialRecord> {
@@ -139,10 +150,11 @@ export class MemoryTransaction implements StudyTransaction {
       const { token, requestId } = stored;
       const own = [...this.#attempts.values()];
       const tokenTaken = this.#taken.token(token) || this.#attempts.has(token);
-      const requestTaken = this.#taken.request(requestId) || own.some((each) => each.requestId === requestId);
+      const requestTaken =
+        this.#taken.request(requestId) !== null || own.some((each) => each.requestId === requestId);
       assert(this.#find(attempt.number) !== null, `trial ${attempt.number} does not exist`);
       assert(!tokenTaken, 'a lease token was given twice');
-      assert(!requestTaken, `request ${requestId} already led to an attempt`);
+      if (requestTaken) throw new RequestTaken();
       this.#attempts.set(token, stored);
     });
   }
@@ -168,7 +180,7 @@ export class MemoryTransaction implements StudyTransaction {
     for (const { token, requestId } of this.#attempts.values()) {
       const ours = this.#base.attempts.get(token)?.requestId === requestId;
       assert(ours || !this.#taken.token(token), 'a lease token was given twice');
-      assert(ours || !this.#taken.request(requestId), `request ${requestId} already led to an attempt`);
+      if (!ours && this.#taken.request(requestId) !== null) throw new RequestTaken();
     }
     this.#base.record = this.#study;
     const unfinished = [...this.#trials.values()].filter(({ finishSequence }) => finishSequence === null);
@@ -176,6 +188,7 @@ export class MemoryTransaction implements StudyTransaction {
     for (const attempt of this.#attempts.values()) this.#base.putAttempt(attempt);
     for (const late of this.#lateResults)
       if (!this.#base.lateResults.has(late.token)) this.#base.lateResults.set(late.token, late);
+    this.commitment.committed = true;
   }
 
   /** Ends the transaction; later use is an error. */

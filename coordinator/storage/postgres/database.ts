@@ -2,14 +2,16 @@ import type { ClientConfig, Pool, PoolClient } from 'pg';
 import type { Log } from '../../../shared/platform/log.js';
 import type { StudyId } from '../../../shared/core/ids.js';
 import { assert } from '../../../shared/core/assert.js';
-import { StorageUnavailable, type StudyTransaction } from '../port.js';
-import { StudyQueues } from '../study-queues.js';
+import { StorageUnavailable, type Lookups, type StudyRecord, type StudyTransaction } from '../port.js';
+import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
 import { kindOf, toPortError, wasNeverSent } from './failure.js';
 import { createPools, describeServer, endPools, type Pools } from './pools.js';
 import { query } from './query.js';
+import { readAhead } from './read-ahead.js';
 import { retrying } from './retry.js';
-import { decodeStudy, type StudyRow } from './rows.js';
-import { lockStudy } from './statements/studies.js';
+import { decodeStudy, type StudyLockRow, type StudyRow } from './rows.js';
+import { lockStudy, studyById } from './statements/studies.js';
+import { StudyPicture } from './study-picture.js';
 import { PostgresTransaction } from './study-transaction.js';
 
 /** A commit was sent and no answer came: it may have happened. Never run again; the caller looks by its ids. */
@@ -24,12 +26,16 @@ export class Database {
   /** Where the server is, for messages. */
   readonly server: string;
   readonly #pools: Pools;
-  readonly #queues = new StudyQueues();
+  readonly #groups: StudyGroups;
+  readonly #pictures = new Map<StudyId, StudyPicture>();
   #open = true;
 
   constructor(connection: ClientConfig, log: Log) {
     this.server = describeServer(connection);
     this.#pools = createPools(connection, log);
+    this.#groups = new StudyGroups((...transaction) =>
+      this.#guarded(() => this.#runTransaction(...transaction)),
+    );
   }
 
   /**
@@ -61,45 +67,47 @@ export class Database {
   }
 
   /** `Storage.inStudy`. */
-  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
-    return this.#guarded(() =>
-      this.#queues.run(id, () =>
-        retrying(async () => {
-          const client = await this.#pools.transactions.connect();
-          return inTransaction(client, () => this.#lockAndRun(client, id, work));
-        }, passing),
-      ),
-    );
+  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
+    return this.#guarded(() => this.#groups.run(id, work, lookups));
   }
 
-  async #lockAndRun<T>(
+  #runTransaction(...[id, body, lookups]: Parameters<RunTransaction>): Promise<boolean> {
+    return retrying(async () => {
+      const client = await this.#pools.transactions.connect();
+      return inTransaction(client, async () => {
+        const transaction = await this.#begin(client, id, lookups);
+        if (transaction === null) await commit(client, () => null);
+        else await runAndCommit(client, transaction, body);
+        return transaction !== null;
+      });
+    }, passing);
+  }
+
+  /** Takes the lock on the study. Null when there is no such study. */
+  async #begin(
     client: PoolClient,
     id: StudyId,
-    work: (transaction: StudyTransaction) => Promise<T>,
-  ): Promise<T | null> {
-    // Sent together; the second waits for the lock.
-    const [, [row]] = await Promise.all([client.query('begin'), query<StudyRow>(client, lockStudy, [id])]);
-    if (row === undefined) {
-      await commit(client, () => null);
+    lookups: readonly Lookups[],
+  ): Promise<PostgresTransaction | null> {
+    const known = this.#pictures.get(id);
+    // Sent together; what comes after the lock waits with it.
+    const [, [lock], ahead, [read]] = await Promise.all([
+      client.query('begin'),
+      query<StudyLockRow>(client, lockStudy, [id]),
+      readAhead(client, id, lookups),
+      known === undefined ? query<StudyRow>(client, studyById, [id]) : [],
+    ]);
+    const picture = known ?? (read === undefined ? undefined : new StudyPicture(decodeStudy(read)));
+    if (lock === undefined || picture === undefined) {
+      this.#pictures.delete(id);
       return null;
     }
-    const transaction = new PostgresTransaction(client, decodeStudy(row), (error) =>
-      toPortError(error, this.server),
-    );
-    try {
-      const result = await work(transaction);
-      transaction.close();
-      if (transaction.failure === null) {
-        transaction.flush();
-        await commit(client, () => transaction.failure);
-      }
-      if (transaction.failure === null) return result;
-    } catch (error) {
-      transaction.close();
-      if (transaction.failure === null || error instanceof OutcomeUnknown) throw error;
-    }
-    // The first failure is the cause of all others, whatever the caller made of it.
-    throw transaction.failure.error;
+    this.#pictures.set(id, picture);
+    picture.check(lock.changes);
+    return new PostgresTransaction({
+      ...{ client, picture, ahead, changes: lock.changes, study: studyUnder(picture.study, lock) },
+      translate: (error) => toPortError(error, this.server),
+    });
   }
 
   /** Waits for what is under way; later calls are refused. */
@@ -123,6 +131,37 @@ export class Database {
       throw toPortError(error, this.server);
     }
   }
+}
+
+/** What of a study never changes, with what does. */
+const studyUnder = (study: StudyRecord, lock: StudyLockRow): StudyRecord => ({
+  ...study,
+  state: lock.state,
+  trialsMax: lock.trials_max,
+  nextNumber: lock.next_number,
+  finishSequence: lock.finish_sequence,
+});
+
+async function runAndCommit(
+  client: PoolClient,
+  transaction: PostgresTransaction,
+  body: (transaction: StudyTransaction) => Promise<void>,
+): Promise<void> {
+  try {
+    await body(transaction);
+    if (transaction.failure === null) {
+      transaction.flush();
+      await commit(client, () => transaction.failure);
+    }
+    if (transaction.failure === null) {
+      transaction.committed();
+      return;
+    }
+  } catch (error) {
+    if (transaction.failure === null || error instanceof OutcomeUnknown) throw error;
+  }
+  // The first failure is the cause of all others, whatever the caller made of it.
+  throw transaction.failure.error;
 }
 
 /**

@@ -9,7 +9,7 @@
  */
 import pg from 'pg';
 import { AssertionError } from '../../../shared/core/assert.js';
-import { StorageUnavailable } from '../port.js';
+import { RequestTaken, StorageUnavailable } from '../port.js';
 
 export type FailureKind = 'conflict' | 'connection' | 'refused' | 'constraint' | 'other';
 
@@ -42,7 +42,6 @@ const refusedClasses = new Set(['53', '57', '58', 'XX', '28', '3D']);
 const constraintMessages: Readonly<Record<string, string>> = {
   trial_attempts_token: 'a lease token was given twice',
   trials_lease_token: 'a lease token was given twice',
-  trial_attempts_request: 'a request already led to an attempt',
   trials_enqueue_request: 'a request already enqueued a trial',
   trial_attempts_trial: 'the trial of an attempt does not exist',
   late_results_trial: 'the trial of a late result does not exist',
@@ -74,6 +73,7 @@ export function toPortError(error: unknown, server: string): unknown {
   if (!(error instanceof Error) || kind === 'other') return error;
   if (kind === 'constraint') {
     const constraint = error instanceof pg.DatabaseError ? (error.constraint ?? '') : '';
+    if (constraint === 'trial_attempts_request') return new RequestTaken({ cause: error });
     return new AssertionError(`${constraintMessages[constraint] ?? error.message} (${constraint})`, {
       cause: error,
     });

@@ -1,10 +1,13 @@
 import type { TokenView } from '../../../shared/core/access.js';
 import {
+  leaseToken,
+  requestId,
   studyId,
   trialNumber,
-  leaseToken,
+  workerId,
   type DatasetHash,
   type LeaseToken,
+  type RequestId,
   type StudyId,
   type TrialNumber,
   type WorkerId,
@@ -14,6 +17,7 @@ import {
   canonicalNewStudy,
   canonicalParams,
   canonicalReport,
+  canonicalRequest,
   canonicalText,
   canonicalToken,
   canonicalWhole,
@@ -22,13 +26,15 @@ import {
 import type {
   DatasetRecord,
   LeaseAnswer,
+  LeasePlace,
+  Lookups,
   NewStudy,
   NewToken,
   Storage,
   StudyRecord,
-  StudyTransaction,
   TrialCounts,
   TrialPage,
+  TrialRecord,
   TrialReport,
   WorkerRecord,
 } from '../port.js';
@@ -39,6 +45,7 @@ import { execute, query } from './query.js';
 import {
   decodeAttempt,
   decodeLateResult,
+  decodeLeasePlace,
   decodeReport,
   decodeStudy,
   decodeTrial,
@@ -46,6 +53,7 @@ import {
   encodeWorker,
   type AttemptRow,
   type LateResultRow,
+  type LeaseRow,
   type ReportRow,
   type StudyRow,
   type TrialRow,
@@ -58,6 +66,7 @@ import * as studies from './statements/studies.js';
 import * as trials from './statements/trials.js';
 import * as workers from './statements/workers.js';
 import { findToken, listTokens, putToken, revokeToken } from './tokens.js';
+import type { Work } from '../study-groups.js';
 
 interface CancelRow {
   readonly cancel_requested: boolean;
@@ -122,8 +131,8 @@ export class PostgresStorage implements Storage {
     });
   }
 
-  inStudy<T>(id: StudyId, work: (transaction: StudyTransaction) => Promise<T>): Promise<T | null> {
-    return this.#database.inStudy(id, work);
+  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
+    return this.#database.inStudy(id, work, lookups);
   }
 
   async listTrials(study: StudyId, { fromNumber, limit, states = [] }: TrialPage) {
@@ -187,11 +196,27 @@ export class PostgresStorage implements Storage {
     return wanted.map((token) => answer(extended.get(token)));
   }
 
-  async findLease(token: LeaseToken) {
-    const [row] = await this.#read<{ study_id: number; number: number }>(leases.findLease, [
-      canonicalToken(token),
-    ]);
-    return row === undefined ? null : { study: studyId(row.study_id), number: trialNumber(row.number) };
+  async listFinished(study: StudyId, finishSequence: number, limit: number) {
+    const rows = await this.#read<TrialRow>(trials.finishedAfter, [study, finishSequence, limit]);
+    return rows.map((row): TrialRecord => decodeTrial(row));
+  }
+
+  async findLease(token: LeaseToken): Promise<LeasePlace | null> {
+    const [row] = await this.#read<LeaseRow>(leases.findLease, [canonicalToken(token)]);
+    return row === undefined ? null : decodeLeasePlace(row);
+  }
+
+  async findRequests(requestIds: readonly RequestId[]): Promise<ReadonlyMap<RequestId, LeasePlace>> {
+    if (requestIds.length === 0) return new Map();
+    const wanted = requestIds.map(canonicalRequest);
+    const rows = await this.#read<LeaseRow & { request_id: string }>(attempts.leasesByRequests, [wanted]);
+    const places = new Map(rows.map((row) => [requestId(row.request_id), decodeLeasePlace(row)]));
+    return new Map(
+      requestIds.flatMap((id, index) => {
+        const place = places.get(wanted[index] ?? id);
+        return place === undefined ? [] : [[id, place] as const];
+      }),
+    );
   }
 
   async expiredLeases(nowMs: number, limit: number) {
@@ -211,12 +236,19 @@ export class PostgresStorage implements Storage {
     await this.#database.repeatable('statements', (pool) => execute(pool, workers.putWorker, values));
   }
 
-  async touchWorker(id: WorkerId, lastSeenAtMs: number): Promise<boolean> {
-    const values = [canonicalText(id), canonicalWhole(lastSeenAtMs)];
-    const touched = await this.#database.repeatable('statements', (pool) =>
-      execute(pool, workers.touchWorker, values),
-    );
-    return touched > 0;
+  async touchWorkers(seen: ReadonlyMap<WorkerId, number>): Promise<ReadonlySet<WorkerId>> {
+    if (seen.size === 0) return new Set();
+    const ids = [...seen.keys()].map((id) => canonicalText(id));
+    const times = [...seen.values()].map(canonicalWhole);
+    const rows = await this.#read<{ id: string }>(workers.touchWorkers, [ids, times]);
+    const known = new Set(rows.map(({ id }) => id));
+    return new Set([...seen.keys()].filter((id) => known.has(canonicalText(id))));
+  }
+
+  async findWorkers(ids: readonly WorkerId[]): Promise<readonly WorkerRecord[]> {
+    if (ids.length === 0) return [];
+    const wanted = ids.map((id) => workerId(canonicalText(id)));
+    return (await this.#read<WorkerRow>(workers.findWorkers, [wanted])).map(decodeWorker);
   }
 
   async listWorkers(): Promise<readonly WorkerRecord[]> {

@@ -13,12 +13,12 @@ import {
 import type { Params } from '../../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../../shared/core/study/definition.js';
 import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
-import type { TrialFields } from '../canonical.js';
 import type {
   AttemptRecord,
   DatasetRecord,
   LateResult,
   Lease,
+  LeasePlace,
   StudyRecord,
   StudyState,
   TrialRecord,
@@ -26,7 +26,8 @@ import type {
   Watermark,
   WorkerRecord,
 } from '../port.js';
-import { decodeMetrics, encodeMetrics } from './metrics-json.js';
+import { decodeMetrics, encodeMetrics, plainMetrics } from './metrics-json.js';
+import type { TrialOrigin, TrialOutcome } from './statements/trials.js';
 
 type StoredMetrics = Readonly<Record<string, number | string>>;
 
@@ -54,6 +55,27 @@ export const decodeStudy = (row: StudyRow): StudyRecord => ({
   trialsMax: row.trials_max,
   nextNumber: row.next_number,
   finishSequence: row.finish_sequence,
+});
+
+/** What of a study changes. */
+export interface StudyLockRow {
+  readonly state: StudyState;
+  readonly trials_max: number;
+  readonly next_number: number;
+  readonly finish_sequence: number;
+  readonly changes: number;
+}
+
+export interface LeaseRow {
+  readonly study_id: number;
+  readonly number: number;
+  readonly token: string;
+}
+
+export const decodeLeasePlace = (row: LeaseRow): LeasePlace => ({
+  study: studyId(row.study_id),
+  number: trialNumber(row.number),
+  token: leaseToken(row.token),
 });
 
 export interface TrialRow {
@@ -140,40 +162,44 @@ function decodeLastReport({
   return step === null || metrics === null ? null : { step, metrics: decodeMetrics(metrics) };
 }
 
-const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+const plainNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value));
 
-/** Values of the writable columns of `statements/trials.ts`, in their order. */
-export const encodeTrial = (trial: TrialFields, finishSequence: number | null): readonly unknown[] => [
-  trial.state,
-  trial.reason,
-  json(trial.given),
-  json(trial.params),
-  trial.offGrid,
-  trial.values,
-  encodeMetrics(trial.metrics),
-  trial.attempt,
-  trial.retries.error,
-  trial.retries.timeout,
-  trial.retries.lost,
-  trial.lease?.token ?? null,
-  trial.lease?.expiresAtMs ?? null,
-  trial.lease?.worker ?? null,
-  trial.lease?.gpuUuid ?? null,
-  trial.lease?.gpuMemoryBytes ?? null,
-  trial.memoryFloorBytes,
-  trial.watermark?.finishSequence ?? null,
-  trial.watermark?.running ?? null,
-  trial.worker,
-  trial.message,
-  trial.cancelRequested,
-  trial.lastReport?.step ?? null,
-  trial.lastReport === null ? null : encodeMetrics(trial.lastReport.metrics),
-  trial.enqueueRequestId,
-  trial.createdAtMs,
-  trial.startedAtMs,
-  trial.finishedAtMs,
-  finishSequence,
-];
+/** Values of the columns that the end of an attempt changes. */
+export const encodeOutcome = (trial: TrialRecord): TrialOutcome => ({
+  state: trial.state,
+  reason: trial.reason,
+  objective_values: trial.values.map(plainNumber),
+  metrics: plainMetrics(trial.metrics),
+  retries_error: trial.retries.error,
+  retries_timeout: trial.retries.timeout,
+  retries_lost: trial.retries.lost,
+  lease_token: trial.lease?.token ?? null,
+  lease_expires_at_ms: trial.lease?.expiresAtMs ?? null,
+  lease_worker: trial.lease?.worker ?? null,
+  lease_gpu_uuid: trial.lease?.gpuUuid ?? null,
+  lease_gpu_memory_bytes: trial.lease?.gpuMemoryBytes ?? null,
+  memory_floor_bytes: trial.memoryFloorBytes,
+  message: trial.message,
+  cancel_requested: trial.cancelRequested,
+  finished_at_ms: trial.finishedAtMs,
+  finish_sequence: trial.finishSequence,
+});
+
+/** Values of all other writable columns. */
+export const encodeOrigin = (trial: TrialRecord): TrialOrigin => ({
+  given: trial.given,
+  params: trial.params,
+  off_grid: trial.offGrid,
+  attempt: trial.attempt,
+  watermark_finish_sequence: trial.watermark?.finishSequence ?? null,
+  watermark_running: trial.watermark?.running ?? null,
+  worker: trial.worker,
+  last_report_step: trial.lastReport?.step ?? null,
+  last_report_metrics: trial.lastReport === null ? null : plainMetrics(trial.lastReport.metrics),
+  enqueue_request_id: trial.enqueueRequestId,
+  created_at_ms: trial.createdAtMs,
+  started_at_ms: trial.startedAtMs,
+});
 
 export interface AttemptRow {
   readonly number: number;
@@ -203,20 +229,20 @@ export const decodeAttempt = (row: AttemptRow): AttemptRecord => ({
   peakMemoryBytes: row.peak_memory_bytes,
 });
 
-/** Values for `insertAttempt`, after the study's. */
-export const encodeAttempt = (attempt: AttemptRecord): readonly unknown[] => [
-  attempt.number,
-  attempt.attempt,
-  attempt.token,
-  attempt.requestId,
-  attempt.worker,
-  attempt.gpuUuid,
-  attempt.startedAtMs,
-  attempt.endedAtMs,
-  attempt.outcome,
-  attempt.message,
-  attempt.peakMemoryBytes,
-];
+/** Values for `insertAttempts`, as JSON has them. */
+export const encodeAttempt = (attempt: AttemptRecord): AttemptRow => ({
+  number: attempt.number,
+  attempt: attempt.attempt,
+  token: attempt.token,
+  request_id: attempt.requestId,
+  worker: attempt.worker,
+  gpu_uuid: attempt.gpuUuid,
+  started_at_ms: attempt.startedAtMs,
+  ended_at_ms: attempt.endedAtMs,
+  outcome: attempt.outcome,
+  message: attempt.message,
+  peak_memory_bytes: attempt.peakMemoryBytes,
+});
 
 export interface ReportRow {
   readonly step: number;

@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import { assert } from '../../../shared/core/assert.js';
 import { trialNumber, type LeaseToken, type RequestId, type TrialNumber } from '../../../shared/core/ids.js';
+import type { Params } from '../../../shared/core/space/parameter.js';
 import { isFinished } from '../../../shared/core/study/transition.js';
 import {
   canonicalAttempt,
@@ -16,65 +17,72 @@ import {
 import type {
   AttemptRecord,
   LateResult,
+  LeasePlace,
+  RunningParams,
   StudyRecord,
   StudyState,
   StudyTransaction,
   TrialRecord,
 } from '../port.js';
+import type { ReadAhead } from './read-ahead.js';
 import { query } from './query.js';
 import {
   decodeAttempt,
+  decodeLeasePlace,
   decodeTrial,
-  encodeAttempt,
-  encodeLateResult,
-  encodeTrial,
   type AttemptRow,
+  type LeaseRow,
   type TrialRow,
 } from './rows.js';
-import {
-  attemptByRequest,
-  attemptByToken,
-  endAttempt,
-  insertAttempt,
-  insertLateResult,
-} from './statements/attempts.js';
+import { attemptsByTokens, leasesByRequests } from './statements/attempts.js';
 import type { Statement } from './statements/statement.js';
 import { updateStudy } from './statements/studies.js';
 import {
   finishedAfter,
-  insertTrial,
   lockTrial,
-  nextWaiting,
+  runningParams,
   runningTrials,
   trialByEnqueueRequest,
-  updateTrial,
+  waitingTrials,
 } from './statements/trials.js';
+import type { StudyPicture } from './study-picture.js';
+import { WriteBehind } from './write-behind.js';
+
+export interface TransactionOptions {
+  readonly client: PoolClient;
+  /** The study as it was locked. */
+  readonly study: StudyRecord;
+  /** Count of the changes to the study before this transaction. */
+  readonly changes: number;
+  /** Checked against `changes`. */
+  readonly picture: StudyPicture;
+  readonly ahead: ReadAhead;
+  /** Makes the error that leaves the store. */
+  readonly translate: (error: unknown) => unknown;
+}
 
 /**
  * A transaction that holds the lock on its study's row, on a connection that pipelines.
  *
- * Few round trips: reads wait for their answer, writes do not. What a write leaves is known here beforehand, since
- * nobody else changes the study meanwhile; so a write is sent and the transaction goes on, and the commit is sent
- * behind it. A write that fails makes the server refuse everything after it, the commit too. The study's row is
- * written once, with the commit.
+ * Few round trips: what its callers said that they would look up came with the lock; what waits and runs is known from
+ * this process's own last transaction, unless another process changed the study since; and what is written is kept here
+ * until the commit and sent with it, one statement per kind. Nobody else changes the study meanwhile, so what a write will
+ * leave is known beforehand.
  */
 export class PostgresTransaction implements StudyTransaction {
-  readonly #client: PoolClient;
-  readonly #before: StudyRecord;
+  readonly #options: TransactionOptions;
   #study: StudyRecord;
-  /** Rows that cannot change beside this transaction: locked, written here, or not running. */
-  readonly #trials = new Map<TrialNumber, TrialRecord>();
-  readonly #attempts = new Map<LeaseToken, AttemptRecord>();
-  #open = true;
+  /** Rows that cannot change beside this transaction: locked, or not running. */
+  readonly #stored: Map<TrialNumber, TrialRecord>;
+  readonly #writes = new WriteBehind();
   #failure: { readonly error: unknown } | null = null;
-  readonly #translate: (error: unknown) => unknown;
+  readonly commitment: { readonly finishSequenceBefore: number; committed: boolean };
 
-  /** `translate` makes the error that leaves the store. */
-  constructor(client: PoolClient, study: StudyRecord, translate: (error: unknown) => unknown) {
-    this.#client = client;
-    this.#before = study;
-    this.#study = study;
-    this.#translate = translate;
+  constructor(options: TransactionOptions) {
+    this.#options = options;
+    this.#study = options.study;
+    this.#stored = new Map(options.ahead.trials.map((trial) => [trial.number, trial]));
+    this.commitment = { finishSequenceBefore: options.study.finishSequence, committed: false };
   }
 
   /** The first error of any operation, as `pg` gave it; such a transaction cannot commit. */
@@ -82,20 +90,26 @@ export class PostgresTransaction implements StudyTransaction {
     return this.#failure;
   }
 
-  /** Ends the use by the caller. Answers what is still to be written before the commit. */
-  close(): void {
-    this.#open = false;
+  /** Sends what was kept back; right before the commit. */
+  flush(): void {
+    const { study, changes } = this.#options;
+    const statements = this.#writes.statements(study.id);
+    if (statements.length === 0 && this.#study === study) return;
+    const { id, state, trialsMax, nextNumber, finishSequence } = this.#study;
+    this.#send(updateStudy, [id, state, trialsMax, nextNumber, finishSequence, changes + 1]);
+    for (const [statement, values] of statements) this.#send(statement, values);
   }
 
-  /** Sends what was kept back. Call after `close`, right before the commit. */
-  flush(): void {
-    if (this.#study === this.#before) return;
-    const { id, state, trialsMax, nextNumber, finishSequence } = this.#study;
-    this.#send(updateStudy, [id, state, trialsMax, nextNumber, finishSequence]);
+  /** The commit has happened. */
+  committed(): void {
+    const { study, changes, picture } = this.#options;
+    this.commitment.committed = true;
+    const { finished, trials } = this.#writes;
+    const changed = this.#study !== study || !this.#writes.isEmpty;
+    picture.apply(changed ? changes + 1 : changes, { trials, finished });
   }
 
   study(): StudyRecord {
-    assert(this.#open, 'a transaction is used only until the function given to inStudy settles');
     return this.#study;
   }
 
@@ -107,31 +121,75 @@ export class PostgresTransaction implements StudyTransaction {
   }
 
   trial(number: TrialNumber): Promise<TrialRecord | null> {
-    return this.#run(() => this.#locked(number));
+    return this.#run(() => this.#current(number));
   }
 
   trialByEnqueueRequest(requestId: RequestId): Promise<TrialRecord | null> {
-    return this.#run(() => this.#readTrial(trialByEnqueueRequest, [canonicalRequest(requestId)]));
+    return this.#run(async () => {
+      const wanted = canonicalRequest(requestId);
+      for (const trial of this.#writes.trials) if (trial.enqueueRequestId === wanted) return trial;
+      const [stored] = await this.#readTrials(trialByEnqueueRequest, [wanted]);
+      return stored === undefined ? null : (this.#writes.trial(stored.number) ?? stored);
+    });
   }
 
   nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null> {
     return this.#run(async () => {
       const memory = gpuMemoryBytes === null ? null : canonicalWhole(gpuMemoryBytes);
-      const trial = await this.#readTrial(nextWaiting, [memory]);
-      return trial === null ? null : this.#remember(trial);
+      const stored = await this.#waiting();
+      let next: TrialRecord | null = null;
+      const consider = (trial: TrialRecord): void => {
+        const floor = trial.memoryFloorBytes;
+        const fits = floor === null || (memory !== null && memory > floor);
+        if (fits && (next === null || trial.number < next.number)) next = trial;
+      };
+      for (const trial of stored.values()) if (!this.#writes.has(trial.number)) consider(trial);
+      for (const trial of this.#writes.trials) if (trial.state === 'WAITING') consider(trial);
+      return next;
     });
   }
 
   finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]> {
-    return this.#run(() => this.#readTrials(finishedAfter, [finishSequence, limit]));
+    return this.#run(async () => {
+      const { picture, study } = this.#options;
+      const stored =
+        picture.finishedAfter(finishSequence, study.finishSequence) ??
+        (await this.#readTrials(finishedAfter, [finishSequence, limit]));
+      const own = this.#writes.finished.filter((trial) => (trial.finishSequence ?? 0) > finishSequence);
+      return [...stored, ...own].slice(0, limit);
+    });
   }
 
   running(): Promise<readonly TrialRecord[]> {
-    return this.#run(() => this.#readTrials(runningTrials, []));
+    return this.#run(async () => {
+      const stored = await this.#readTrials(runningTrials, []);
+      const own = Array.from(this.#writes.trials).filter(({ state }) => state === 'RUNNING');
+      const others = stored.filter(({ number }) => !this.#writes.has(number));
+      return [...others, ...own].sort((left, right) => left.number - right.number);
+    });
   }
 
-  attemptByRequest(requestId: RequestId): Promise<AttemptRecord | null> {
-    return this.#run(() => this.#readAttempt(attemptByRequest, canonicalRequest(requestId)));
+  runningParams(): Promise<readonly RunningParams[]> {
+    return this.#run(async () => {
+      const running: RunningParams[] = [];
+      for (const [number, params] of await this.#running())
+        if (!this.#writes.has(number)) running.push({ number, params });
+      for (const { state, number, params } of this.#writes.trials)
+        if (state === 'RUNNING' && params !== null) running.push({ number, params });
+      return running.sort((left, right) => left.number - right.number);
+    });
+  }
+
+  attemptByRequest(requestId: RequestId): Promise<LeasePlace | null> {
+    return this.#run(async () => {
+      const wanted = canonicalRequest(requestId);
+      const own = this.#writes.attemptByRequest(wanted);
+      if (own !== null) return { study: this.#study.id, number: own.number, token: own.token };
+      const { ahead, client } = this.#options;
+      if (ahead.requests.has(wanted)) return ahead.requests.get(wanted) ?? null;
+      const [row] = await query<LeaseRow>(client, leasesByRequests, [[wanted]]);
+      return row === undefined ? null : decodeLeasePlace(row);
+    });
   }
 
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null> {
@@ -140,29 +198,29 @@ export class PostgresTransaction implements StudyTransaction {
 
   insertTrial(trial: TrialFields): Promise<TrialRecord> {
     return this.#run(() => {
-      const fields = canonicalTrial(trial);
       const number = trialNumber(this.#study.nextNumber);
+      const fields = canonicalTrial(trial);
       this.#study = { ...this.#study, nextNumber: number + 1 };
-      return this.#writeTrial(insertTrial, number, fields);
+      return this.#write(number, fields, null);
     });
   }
 
   updateTrial(trial: Omit<TrialRecord, 'finishSequence'>): Promise<TrialRecord> {
     return this.#run(async () => {
-      const before = await this.#locked(trial.number);
+      const before = await this.#current(trial.number);
       assert(before !== null, `trial ${trial.number} does not exist`);
       assert(before.finishSequence === null, `trial ${trial.number} is finished and cannot change`);
       // A new attempt has not reported yet, whatever the caller took over from the attempt before.
       const lastReport = trial.attempt === before.attempt ? trial.lastReport : null;
-      return this.#writeTrial(updateTrial, trial.number, canonicalTrial({ ...trial, lastReport }));
+      const fields = keepSame(before, canonicalTrial({ ...trial, lastReport }), trial);
+      return this.#write(trial.number, fields, before);
     });
   }
 
   insertAttempt(attempt: AttemptRecord): Promise<void> {
     return this.#run(() => {
-      const stored = canonicalAttempt(attempt);
-      this.#attempts.set(stored.token, stored);
-      this.#send(insertAttempt, [this.#study.id, ...encodeAttempt(stored)]);
+      assert(attempt.number < this.#study.nextNumber, `trial ${attempt.number} does not exist`);
+      this.#writes.putAttempt(canonicalAttempt(attempt));
     });
   }
 
@@ -170,79 +228,96 @@ export class PostgresTransaction implements StudyTransaction {
     return this.#run(async () => {
       const attempt = await this.#attempt(token);
       assert(attempt !== null && attempt.endedAtMs === null, 'only a running attempt can end');
-      const stored = canonicalAttemptEnd(end);
-      this.#attempts.set(attempt.token, { ...attempt, ...stored });
-      const { endedAtMs, outcome, message, peakMemoryBytes } = stored;
-      this.#send(endAttempt, [attempt.token, endedAtMs, outcome, message, peakMemoryBytes]);
+      this.#writes.endAttempt(attempt, canonicalAttemptEnd(end));
     });
   }
 
   insertLateResult(result: LateResult): Promise<void> {
-    return this.#run(() =>
-      this.#send(insertLateResult, [this.#study.id, ...encodeLateResult(canonicalLateResult(result))]),
-    );
+    return this.#run(() => this.#writes.putLateResult(canonicalLateResult(result)));
   }
 
   async #run<T>(operation: () => T | Promise<T>): Promise<T> {
-    assert(this.#open, 'a transaction is used only until the function given to inStudy settles');
     try {
       return await operation();
     } catch (error) {
       this.#failure ??= { error };
-      throw this.#translate(this.#failure.error);
+      throw this.#options.translate(this.#failure.error);
     }
   }
 
   /** Sends a write without waiting; its failure fails the transaction. */
   #send(statement: Statement, values: readonly unknown[]): void {
-    query(this.#client, statement, values).catch((error: unknown) => {
+    query(this.#options.client, statement, values).catch((error: unknown) => {
       this.#failure ??= { error };
     });
   }
 
-  async #locked(number: TrialNumber): Promise<TrialRecord | null> {
-    const known = this.#trials.get(number);
-    if (known !== undefined) return known;
-    const trial = await this.#readTrial(lockTrial, [number]);
-    return trial === null ? null : this.#remember(trial);
+  /** The trial as this transaction has it, its row locked if it was running. */
+  async #current(number: TrialNumber): Promise<TrialRecord | null> {
+    const known =
+      this.#writes.trial(number) ??
+      this.#stored.get(number) ??
+      this.#options.picture.waiting?.get(number) ??
+      null;
+    if (known !== null || number >= this.#study.nextNumber) return known;
+    const [read] = await this.#readTrials(lockTrial, [number]);
+    if (read === undefined) return null;
+    // What was written while the read was on its way is newer.
+    const trial = this.#stored.get(number) ?? read;
+    this.#stored.set(number, trial);
+    return this.#writes.trial(number) ?? trial;
   }
 
-  /** What this transaction wrote while the read was on its way is newer than what was read. */
-  #remember(read: TrialRecord): TrialRecord {
-    const trial = this.#trials.get(read.number) ?? read;
-    this.#trials.set(read.number, trial);
-    return trial;
+  async #waiting(): Promise<ReadonlyMap<TrialNumber, TrialRecord>> {
+    const { picture } = this.#options;
+    return picture.waiting ?? picture.setWaiting(await this.#readTrials(waitingTrials, []));
   }
 
-  async #readTrial(statement: Statement, values: readonly unknown[]): Promise<TrialRecord | null> {
-    const [trial] = await this.#readTrials(statement, values);
-    return trial ?? null;
+  async #running(): Promise<ReadonlyMap<TrialNumber, Params>> {
+    const { picture, client, study } = this.#options;
+    if (picture.running !== null) return picture.running;
+    const rows = await query<{ number: number; params: Params }>(client, runningParams, [study.id]);
+    return picture.setRunning(rows.map(({ number, params }) => ({ number: trialNumber(number), params })));
   }
 
   async #readTrials(statement: Statement, values: readonly unknown[]): Promise<readonly TrialRecord[]> {
-    const rows = await query<TrialRow>(this.#client, statement, [this.#study.id, ...values]);
+    const { client, study } = this.#options;
+    const rows = await query<TrialRow>(client, statement, [study.id, ...values]);
     return rows.map(decodeTrial);
   }
 
   async #attempt(token: LeaseToken): Promise<AttemptRecord | null> {
     const wanted = canonicalToken(token);
-    return this.#attempts.get(wanted) ?? (await this.#readAttempt(attemptByToken, wanted));
+    const own = this.#writes.attempt(wanted);
+    if (own !== null) return own;
+    const { ahead, client, study } = this.#options;
+    let stored = ahead.attempts.get(wanted);
+    if (stored === undefined) {
+      const [row] = await query<AttemptRow>(client, attemptsByTokens, [study.id, [wanted]]);
+      stored = row === undefined ? null : decodeAttempt(row);
+      ahead.attempts.set(wanted, stored);
+    }
+    const end = this.#writes.endOf(wanted);
+    return stored === null || end === null ? stored : { ...stored, ...end };
   }
 
-  async #readAttempt(statement: Statement, id: string): Promise<AttemptRecord | null> {
-    const [row] = await query<AttemptRow>(this.#client, statement, [this.#study.id, id]);
-    if (row === undefined) return null;
-    const attempt = decodeAttempt(row);
-    this.#attempts.set(attempt.token, attempt);
-    return attempt;
-  }
-
-  #writeTrial(statement: Statement, number: TrialNumber, fields: TrialFields): TrialRecord {
+  #write(number: TrialNumber, fields: TrialFields, stored: TrialRecord | null): TrialRecord {
     const finishSequence = isFinished(fields.state) ? this.#study.finishSequence + 1 : null;
     if (finishSequence !== null) this.#study = { ...this.#study, finishSequence };
     const trial: TrialRecord = { number, ...fields, finishSequence };
-    this.#trials.set(number, trial);
-    this.#send(statement, [this.#study.id, number, ...encodeTrial(fields, finishSequence)]);
+    this.#writes.putTrial(trial, stored);
     return trial;
   }
 }
+
+/** Keeps the stored objects where the caller handed them back as they were, so that a write can tell what changed. */
+const keepSame = (before: TrialRecord, fields: TrialFields, given: TrialFields): TrialFields => ({
+  ...fields,
+  given: given.given === before.given ? before.given : fields.given,
+  params: given.params === before.params ? before.params : fields.params,
+  watermark: given.watermark === before.watermark ? before.watermark : fields.watermark,
+  lastReport:
+    given.attempt === before.attempt && given.lastReport === before.lastReport
+      ? before.lastReport
+      : fields.lastReport,
+});

@@ -3,22 +3,38 @@ import type { Statement } from './statement.js';
 const columns = `
   number, attempt, token, request_id, worker, gpu_uuid, started_at_ms, ended_at_ms, outcome, message, peak_memory_bytes`;
 
-export const insertAttempt: Statement = {
-  name: 'insert_attempt',
+const given = 'json_to_recordset($2::json) as given';
+
+/** Stores attempts of the study `$1`; `$2`: a JSON array of objects with the columns. */
+export const insertAttempts: Statement = {
+  name: 'insert_attempts',
   text: `
-insert into parzen.trial_attempts (study_id, ${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+insert into parzen.trial_attempts (study_id, ${columns})
+select $1::bigint, ${columns} from ${given} (
+  number integer, attempt integer, token text, request_id text, worker text, gpu_uuid text, started_at_ms bigint,
+  ended_at_ms bigint, outcome text, message text, peak_memory_bytes bigint)`,
 };
 
-export const endAttempt: Statement = {
-  name: 'end_attempt',
+export const endAttempts: Statement = {
+  name: 'end_attempts',
   text: `
-update parzen.trial_attempts set ended_at_ms = $2, outcome = $3, message = $4, peak_memory_bytes = $5
-where token = $1`,
+update parzen.trial_attempts attempt
+set ended_at_ms = given.ended_at_ms, outcome = given.outcome, message = given.message,
+  peak_memory_bytes = given.peak_memory_bytes
+from ${given} (token text, ended_at_ms bigint, outcome text, message text, peak_memory_bytes bigint)
+where attempt.study_id = $1 and attempt.token = given.token`,
 };
 
-export const attemptByRequest: Statement = {
-  name: 'attempt_by_request',
-  text: `select ${columns} from parzen.trial_attempts where study_id = $1 and request_id = $2`,
+/** The leases that requests led to, in any study. */
+export const leasesByRequests: Statement = {
+  name: 'leases_by_requests',
+  text: `
+select request_id, study_id, number, token from parzen.trial_attempts where request_id = any ($1)`,
+};
+
+export const attemptsByTokens: Statement = {
+  name: 'attempts_by_tokens',
+  text: `select ${columns} from parzen.trial_attempts where study_id = $1 and token = any ($2)`,
 };
 
 export const attemptByToken: Statement = {

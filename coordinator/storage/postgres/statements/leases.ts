@@ -6,7 +6,7 @@ export const storeReport: Statement = {
   text: `
 with held as (
   update parzen.trials set
-    lease_expires_at_ms = $4,
+    lease_expires_at_ms = greatest(lease_expires_at_ms, $4),
     last_report_metrics = case
       when last_report_step > $2::bigint then last_report_metrics
       else $3::jsonb end,
@@ -40,7 +40,7 @@ export const extendFreeLeases: Statement = {
 with free as (
   select id from parzen.trials where lease_token = any ($1) for no key update skip locked
 )
-update parzen.trials trial set lease_expires_at_ms = $2
+update parzen.trials trial set lease_expires_at_ms = greatest(trial.lease_expires_at_ms, $2)
 from free where trial.id = free.id and trial.lease_token = any ($1)
 returning trial.lease_token as token, trial.cancel_requested`,
 };
@@ -49,13 +49,13 @@ returning trial.lease_token as token, trial.cancel_requested`,
 export const extendLease: Statement = {
   name: 'extend_lease',
   text: `
-update parzen.trials set lease_expires_at_ms = $2 where lease_token = $1
+update parzen.trials set lease_expires_at_ms = greatest(lease_expires_at_ms, $2) where lease_token = $1
 returning lease_token as token, cancel_requested`,
 };
 
 export const findLease: Statement = {
   name: 'find_lease',
-  text: `select study_id, number from parzen.trial_attempts where token = $1`,
+  text: `select study_id, number, token from parzen.trial_attempts where token = $1`,
 };
 
 export const expiredLeases: Statement = {

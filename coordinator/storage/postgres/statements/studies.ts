@@ -42,14 +42,22 @@ export const listStudies: Statement = {
  */
 export const lockStudy: Statement = {
   name: 'lock_study',
-  text: `select ${columns} from parzen.studies where id = $1 for no key update`,
+  text: `
+select state, trials_max, next_number, finish_sequence, changes from parzen.studies where id = $1 for no key update`,
 };
 
-/** Written once per transaction, at its end. */
+/** What of a study never changes. */
+export const studyById: Statement = {
+  name: 'study_by_id',
+  text: `select ${columns} from parzen.studies where id = $1`,
+};
+
+/** Written once per transaction that changes anything, at its end. */
 export const updateStudy: Statement = {
   name: 'update_study',
   text: `
-update parzen.studies set state = $2, trials_max = $3, next_number = $4, finish_sequence = $5 where id = $1`,
+update parzen.studies set state = $2, trials_max = $3, next_number = $4, finish_sequence = $5, changes = $6
+where id = $1`,
 };
 
 export const deleteStudy: Statement = {

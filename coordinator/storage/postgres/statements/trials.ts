@@ -1,52 +1,90 @@
 import type { Statement } from './statement.js';
 
-/** Columns that a caller decides about, in the order in which `encodeTrial` gives their values. */
-const writable = [
-  'state',
-  'reason',
-  'given',
-  'params',
-  'off_grid',
-  'objective_values',
-  'metrics',
-  'attempt',
-  'retries_error',
-  'retries_timeout',
-  'retries_lost',
-  'lease_token',
-  'lease_expires_at_ms',
-  'lease_worker',
-  'lease_gpu_uuid',
-  'lease_gpu_memory_bytes',
-  'memory_floor_bytes',
-  'watermark_finish_sequence',
-  'watermark_running',
-  'worker',
-  'message',
-  'cancel_requested',
-  'last_report_step',
-  'last_report_metrics',
-  'enqueue_request_id',
-  'created_at_ms',
-  'started_at_ms',
-  'finished_at_ms',
-  'finish_sequence',
-] as const;
+/** Columns that hardly change after a trial's first lease. */
+const origin = {
+  given: 'jsonb',
+  params: 'jsonb',
+  off_grid: 'boolean',
+  attempt: 'integer',
+  watermark_finish_sequence: 'integer',
+  watermark_running: 'integer[]',
+  worker: 'text',
+  last_report_step: 'bigint',
+  last_report_metrics: 'jsonb',
+  enqueue_request_id: 'text',
+  created_at_ms: 'bigint',
+  started_at_ms: 'bigint',
+} as const;
 
-const columns = ['number', ...writable].join(', ');
-/** `$1` is the study, `$2` the number. */
-const placeholders = writable.map((_, index) => `$${index + 3}`).join(', ');
+/** Columns that the end of an attempt changes. */
+const outcome = {
+  state: 'text',
+  reason: 'text',
+  objective_values: 'double precision[]',
+  metrics: 'jsonb',
+  retries_error: 'integer',
+  retries_timeout: 'integer',
+  retries_lost: 'integer',
+  lease_token: 'text',
+  lease_expires_at_ms: 'bigint',
+  lease_worker: 'text',
+  lease_gpu_uuid: 'text',
+  lease_gpu_memory_bytes: 'bigint',
+  memory_floor_bytes: 'bigint',
+  message: 'text',
+  cancel_requested: 'boolean',
+  finished_at_ms: 'bigint',
+  finish_sequence: 'integer',
+} as const;
 
-export const insertTrial: Statement = {
-  name: 'insert_trial',
-  text: `insert into parzen.trials (study_id, number, ${writable.join(', ')}) values ($1, $2, ${placeholders})`,
+/** Values of these columns, as JSON has them. */
+export type TrialOrigin = Readonly<Record<keyof typeof origin, unknown>>;
+export type TrialOutcome = Readonly<Record<keyof typeof outcome, unknown>>;
+
+const writable = { ...origin, ...outcome };
+const writableNames = Object.keys(writable).join(', ');
+const columns = `number, ${writableNames}`;
+
+/** `$2`, a JSON array of objects, as rows. */
+const given = (types: Readonly<Record<string, string>>): string =>
+  `json_to_recordset($2::json) as given (number integer, ${Object.entries(types)
+    .map(([name, type]) => `${name} ${type}`)
+    .join(', ')})`;
+
+const givenNames = (types: Readonly<Record<string, string>>): string =>
+  Object.keys(types)
+    .map((name) => `given.${name}`)
+    .join(', ');
+
+/** Stores new trials of the study `$1`. */
+export const insertTrials: Statement = {
+  name: 'insert_trials',
+  text: `
+insert into parzen.trials (study_id, number, ${writableNames})
+select $1::bigint, given.number, ${givenNames(writable)} from ${given(writable)}`,
 };
 
-export const updateTrial: Statement = {
-  name: 'update_trial',
+/** Replaces trials of the study `$1`. */
+export const updateTrials: Statement = {
+  name: 'update_trials',
   text: `
-update parzen.trials set (${writable.join(', ')}) = row(${placeholders})
-where study_id = $1 and number = $2`,
+update parzen.trials trial set (${writableNames}) = row(${givenNames(writable)})
+from ${given(writable)} where trial.study_id = $1 and trial.number = given.number`,
+};
+
+/** The same where only the outcome changed. */
+export const updateOutcomes: Statement = {
+  name: 'update_outcomes',
+  text: `
+update parzen.trials trial set (${Object.keys(outcome).join(', ')}) = row(${givenNames(outcome)})
+from ${given(outcome)} where trial.study_id = $1 and trial.number = given.number`,
+};
+
+/** The trials under these leases, locked like `lockTrial`, in an order that is the same for everyone. */
+export const lockLeased: Statement = {
+  name: 'lock_leased',
+  text: `
+select ${columns} from parzen.trials where study_id = $1 and lease_token = any ($2) order by id for no key update`,
 };
 
 /** One trial, its row locked against reports and heartbeats, so that what is decided about it stays true. */
@@ -61,13 +99,9 @@ export const trialByEnqueueRequest: Statement = {
   text: `select ${columns} from parzen.trials where study_id = $1 and enqueue_request_id = $2`,
 };
 
-/** `$2`: memory of the GPU, null when unknown; null is not more than any floor. */
-export const nextWaiting: Statement = {
-  name: 'next_waiting',
-  text: `
-select ${columns} from parzen.trials
-where study_id = $1 and state = 'WAITING' and (memory_floor_bytes is null or memory_floor_bytes < $2::bigint)
-order by number limit 1`,
+export const waitingTrials: Statement = {
+  name: 'waiting_trials',
+  text: `select ${columns} from parzen.trials where study_id = $1 and state = 'WAITING' order by number`,
 };
 
 export const finishedAfter: Statement = {
@@ -80,6 +114,11 @@ where study_id = $1 and finish_sequence > $2::bigint order by finish_sequence li
 export const runningTrials: Statement = {
   name: 'running_trials',
   text: `select ${columns} from parzen.trials where study_id = $1 and state = 'RUNNING' order by number`,
+};
+
+export const runningParams: Statement = {
+  name: 'running_params',
+  text: `select number, params from parzen.trials where study_id = $1 and state = 'RUNNING' order by number`,
 };
 
 /** `$4`: states to choose, empty for all. */

@@ -14,10 +14,24 @@ on conflict (id) do update set
   version = excluded.version, last_seen_at_ms = excluded.last_seen_at_ms`,
 };
 
-/** Never backwards: two replicas may hear of the same worker in either order. */
-export const touchWorker: Statement = {
-  name: 'touch_worker',
-  text: `update parzen.workers set last_seen_at_ms = greatest(last_seen_at_ms, $2) where id = $1`,
+/**
+ * Never backwards: two replicas may hear of the same worker in either order. The rows are locked in one order, so that
+ * two of these cannot wait for each other. `$1`: ids, `$2`: times.
+ */
+export const touchWorkers: Statement = {
+  name: 'touch_workers',
+  text: `
+with seen as (
+  select worker.id, given.at from unnest($1::text[], $2::bigint[]) as given (id, at)
+  join parzen.workers worker on worker.id = given.id order by worker.id for no key update of worker
+)
+update parzen.workers worker set last_seen_at_ms = greatest(worker.last_seen_at_ms, seen.at)
+from seen where worker.id = seen.id returning worker.id`,
+};
+
+export const findWorkers: Statement = {
+  name: 'find_workers',
+  text: `select ${columns} from parzen.workers where id = any ($1)`,
 };
 
 export const listWorkers: Statement = {
