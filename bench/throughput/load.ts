@@ -76,7 +76,14 @@ async function work(client: TrialServiceClient, orders: LoadOrders, over: AbortS
   for (;;) {
     try {
       const startMs = performance.now();
-      const request = { requestId: randomUUID(), workerId, study: orders.study, waitMs, trainers: [] };
+      const request = {
+        requestId: randomUUID(),
+        workerId,
+        study: orders.study,
+        waitMs,
+        trainers: [],
+        ahead: false,
+      };
       const { outcome } = await unary(ask, request, call);
       const assignedMs = performance.now();
       if (outcome?.$case !== 'assignment') {
