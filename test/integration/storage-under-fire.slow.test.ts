@@ -17,13 +17,8 @@ import { openContext, type OpenContext } from '../../coordinator/cli/open-contex
 import { startGrpcServer, type RunningServer } from '../../coordinator/grpc/server.js';
 import { openPostgres } from '../../coordinator/storage/postgres/open-postgres.js';
 import { silentLog } from '../../shared/platform/log.js';
-import {
-  RpcError,
-  clientChannelOptions,
-  loopbackCredentials,
-  retrying,
-  unary,
-} from '../../shared/wire/call.js';
+import { RpcError, retrying, unary } from '../../shared/wire/call.js';
+import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import { TellResponse_Result, TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { smallStudy } from '../helpers/app.js';
 import { projectRoot, until } from '../helpers/cli.js';
@@ -128,7 +123,7 @@ class Scene {
   }
 
   async #work(workerId: string): Promise<void> {
-    const client = new TrialServiceClient(this.#server.address, loopbackCredentials(), clientChannelOptions);
+    const client = new TrialServiceClient(this.#server.address, ...channelParts(plainChannel));
     this.#clients.push(client);
     const { signal: ended } = this.#ended;
     const patiently = <T>(call: () => Promise<T>): Promise<T> =>
