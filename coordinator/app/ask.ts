@@ -17,7 +17,7 @@ import {
 import { assignmentOf, type Assignment } from './assignment.js';
 import type { AppContext } from './context.js';
 import { giveUpWaiting } from './give-up-waiting.js';
-import { findWorker, slotsAlive } from './workers.js';
+import { findWorker } from './workers.js';
 
 export interface AskRequest {
   readonly requestId: RequestId;
@@ -28,7 +28,7 @@ export interface AskRequest {
   readonly waitMs: number;
   /** Trainers that the worker has; empty for any. */
   readonly trainers: readonly string[];
-  /** The worker's slot still runs another trial: it is not held, and gets nothing when idle slots could take all that is left. */
+  /** The worker's slot still runs another trial: not held, and nothing when the slots at work can use up what is left. */
   readonly ahead?: boolean;
 }
 
@@ -177,7 +177,7 @@ async function askInStudy(
       : { elsewhere: earlier.study };
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
-  if (request.ahead === true && study.trialsMax - study.nextNumber < (await slotsAlive(context)))
+  if (request.ahead === true && study.trialsMax - study.nextNumber < (await transaction.running()).length)
     return nothing('all-running');
   const waiting = await transaction.nextWaiting(worker.gpuMemoryBytes);
   if (waiting === null && study.nextNumber >= study.trialsMax) {

@@ -3,10 +3,10 @@ import { leaseToken, requestId, trialNumber, workerId } from '../../shared/core/
 import { smallStudy, testApp, type TestApp } from '../../test/helpers/app.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
 import type { Assignment } from './assignment.js';
-import type { AskOutcome } from './ask.js';
+import { ask, type AskOutcome } from './ask.js';
 import { enqueueTrial } from './enqueue-trial.js';
 import { reconcileLeases } from './reconcile.js';
-import { reclaim, reclaimFromTheDead, release } from './release.js';
+import { reclaim, reclaimFromTheDead, release, releaseByRequest } from './release.js';
 import { heartbeat, report } from './report.js';
 import { deleteStudy, pauseStudy, resumeStudy, stopStudy } from './steer-study.js';
 import { listTrials, viewStudy } from './study-view.js';
@@ -53,6 +53,44 @@ describe("a trial's life", () => {
     const numbers = outcomes.flatMap((o) => (o.kind === 'assigned' ? [o.assignment.number] : []));
     expect(numbers.sort()).toEqual([0, 1, 2, 3, 4]);
     expect(outcomes.filter((o) => o.kind === 'nothing' && o.reason === 'all-running')).toHaveLength(15);
+  });
+
+  it('gives a trial ahead only while one is left for everybody who runs one, and never holds such an ask', async () => {
+    const ahead = (id: string) =>
+      ask(
+        app.context,
+        { ...asking, requestId: requestId(id), waitMs: 20_000, ahead: true },
+        new AbortController().signal,
+      );
+    const asking = { workerId: workerId('w1'), study: null, trainers: [] };
+    assigned(await app.ask());
+    assigned(await ahead('a1'));
+    // Two run, three are left.
+    assigned(await ahead('a2'));
+    // Three run, two are left: they are for whoever is done first.
+    const startedMs = app.clock.nowMs();
+    expect(await ahead('a3')).toEqual({ kind: 'nothing', reason: 'all-running' });
+    expect(app.clock.nowMs()).toBe(startedMs);
+    // The same ask again, when there is more to give, is answered anew; an answer once given stays.
+    expect(assigned(await ahead('a2')).number).toBe(2);
+    expect([assigned(await app.ask()).number, assigned(await app.ask()).number]).toEqual([3, 4]);
+    expect(await ahead('a4')).toEqual({ kind: 'nothing', reason: 'all-running' });
+  });
+
+  it('takes a trial back that had not begun as often as need be, without counting', async () => {
+    for (let attempt = 1; attempt <= 8; attempt += 1) {
+      const { token } = assigned(await app.ask({ id: `r${attempt}` }));
+      const returned =
+        attempt % 2 === 0
+          ? releaseByRequest(app.context, requestId(`r${attempt}`))
+          : release(app.context, token, 'returned');
+      expect(await returned).toBe(true);
+    }
+    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'preempted', attempt: 8 });
+    expect((await viewStudy(app.context, 'small')).attempts).toEqual({ preempted: 8 });
+    // Its own failures still have all their retries.
+    const failed = { kind: 'failed', reason: 'error', message: '' } as const;
+    expect(await tellOf(assigned(await app.ask()), failed)).toMatchObject({ state: 'WAITING' });
   });
 
   it('answers a repeated ask with the same assignment, and a repeated tell with the same result', async () => {

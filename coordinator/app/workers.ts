@@ -28,13 +28,6 @@ export async function findWorker(context: AppContext, id: WorkerId): Promise<Wor
   return worker ?? null;
 }
 
-/** Slots of all workers heard of within a lease time. */
-export async function slotsAlive({ storage, clock, settings }: AppContext): Promise<number> {
-  const since = clock.nowMs() - settings.leaseTtlMs;
-  const workers = await storage.listWorkers();
-  return workers.reduce((sum, { slots, lastSeenAtMs }) => sum + (lastSeenAtMs >= since ? slots : 0), 0);
-}
-
 /** Is there a worker, alive of late, with more memory than this? Unknown memory is no promise. */
 export async function biggerGpuExists(context: AppContext, memoryBytes: number | null): Promise<boolean> {
   if (memoryBytes === null) return false;
