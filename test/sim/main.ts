@@ -1,7 +1,9 @@
 /**
  * `npm run sim -- --seed=N [--seeds=M] [--trace] [--mutant=NAME] [--jobs=N]`: runs M simulations from seed N on. Prints
- * seed, broken invariant and the end of the trace of the first failure, and how to replay it. Exit code 1 on failure.
+ * seed, commit, broken invariant and the end of the trace of the first failure, and how to replay it. Exit code 1 on failure.
+ * `--mutants` instead tries every mutant on up to M seeds and says after how many it was found.
  */
+import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -19,10 +21,12 @@ interface Arguments {
   readonly jobs: number;
   readonly trace: boolean;
   readonly mutant: MutantName | undefined;
+  /** Try every mutant. */
+  readonly mutants: boolean;
 }
 
 const usage =
-  'usage: npm run sim -- [--seed=N] [--seeds=M] [--jobs=N] [--trace] [--mutant=NAME]\n' +
+  'usage: npm run sim -- [--seed=N] [--seeds=M] [--jobs=N] [--trace] [--mutant=NAME] [--mutants]\n' +
   `mutants: ${mutantNames.join(', ')}\n`;
 
 function wholeNumber(text: string, name: string, least: number): number {
@@ -41,6 +45,7 @@ function parse(args: readonly string[]): Arguments {
       jobs: { type: 'string', default: String(availableParallelism()) },
       trace: { type: 'boolean', default: false },
       mutant: { type: 'string' },
+      mutants: { type: 'boolean', default: false },
     },
   });
   const mutant = mutantNames.find((name) => name === values.mutant);
@@ -52,14 +57,24 @@ function parse(args: readonly string[]): Arguments {
     jobs: wholeNumber(values.jobs, 'jobs', 1),
     trace: values.trace,
     mutant,
+    mutants: values.mutants,
   };
 }
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** Of the code that runs, as far as it is known. */
+function commit(): string {
+  const git = (...args: readonly string[]): string => {
+    const { status, stdout } = spawnSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : 'unknown';
+  };
+  return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : ' with changes');
+}
+
 function printFailure({ seed, violation, tail }: Simulated, mutant: MutantName | undefined): void {
   for (const line of tail) print(line);
-  print(`\nseed ${seed}: ${violation ?? ''}`);
+  print(`\nseed ${seed}, commit ${commit()}: ${violation ?? ''}`);
   const option = mutant === undefined ? '' : ` --mutant=${mutant}`;
   print(`replay: npm run sim -- --seed=${seed}${option} --trace`);
 }
@@ -98,8 +113,27 @@ async function inThreads(
   }
 }
 
+/** Says after how many seeds each mutant is found; 1 when one is not. */
+async function tryMutants({ seed: first, seeds }: Arguments): Promise<number> {
+  let missed = 0;
+  for (const mutant of mutantNames) {
+    let tried = 0;
+    let found: string | null = null;
+    while (found === null && tried < seeds) {
+      found = (await simulate({ seed: first + tried, mutant })).violation;
+      tried += 1;
+    }
+    if (found === null) missed += 1;
+    print(
+      `${mutant}: ${found === null ? 'NOT found' : 'found'} after ${tried} seeds${found === null ? '' : `: ${found.slice(0, 100)}`}`,
+    );
+  }
+  return missed === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   const options = parse(process.argv.slice(2));
+  if (options.mutants) return tryMutants(options);
   const startedMs = performance.now();
   const sum = { runs: 0, virtualMs: 0, steps: 0, finished: 0, assignments: 0, results: 0, late: 0 };
   const failures: Simulated[] = [];

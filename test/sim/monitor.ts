@@ -13,10 +13,13 @@ import { trialStates, type TrialState } from '../../shared/core/study/trial.js';
 import { takenBack } from '../../coordinator/app/release.js';
 import type { AttemptRecord, Storage, StudyRecord, TrialRecord } from '../../coordinator/storage/port.js';
 
-/** True time, and how far the clocks of coordinators may be ahead of it, ms. */
-export interface TrueTime {
+/** What the monitor knows of the world besides what is stored. */
+export interface Truth {
   readonly nowMs: () => number;
+  /** How far the clocks of coordinators may be ahead of true time, ms. */
   readonly skewMaxMs: () => number;
+  /** Is there an excuse for a lost lease of this worker? */
+  readonly mayLose: (worker: string) => boolean;
 }
 
 interface Seen {
@@ -46,14 +49,14 @@ const next = new Map(trialStates.map((state) => [state, reachable(state)]));
 
 export class Monitor {
   readonly #store: Storage;
-  readonly #time: TrueTime;
+  readonly #truth: Truth;
   readonly #seen = new Map<StudyId, Seen>();
   #violation: string | null = null;
   #looked: Promise<void> = Promise.resolve();
 
-  constructor(store: Storage, time: TrueTime) {
+  constructor(store: Storage, truth: Truth) {
     this.#store = store;
-    this.#time = time;
+    this.#truth = truth;
   }
 
   /** The first broken invariant; null while all hold. */
@@ -212,12 +215,22 @@ export class Monitor {
     const held = before.lease;
     const ended = attempts.find(({ token }) => token === held?.token)?.outcome ?? null;
     if (held !== null && ended === 'lost') {
-      const latestMs = this.#time.nowMs() + this.#time.skewMaxMs();
+      const latestMs = this.#truth.nowMs() + this.#truth.skewMaxMs();
       this.expect(
         held.expiresAtMs <= latestMs,
         () => `${where}: lease ${held.token} was taken away ${held.expiresAtMs - latestMs} ms before its end`,
       );
     }
+    if (held !== null && ended === 'lost')
+      this.expect(
+        this.#truth.mayLose(held.worker),
+        () => `${where}: lease ${held.token} of ${held.worker} was lost though nothing was wrong with it`,
+      );
+    if (held !== null && trial.lease?.token === held.token)
+      this.expect(
+        (trial.lease?.expiresAtMs ?? 0) >= held.expiresAtMs,
+        () => `${where}: the end of lease ${held.token} was moved back`,
+      );
     if (held !== null && ended === 'oom')
       tooSmall.set(trial.number, Math.max(held.gpuMemoryBytes ?? 0, tooSmall.get(trial.number) ?? 0));
     const needed = tooSmall.get(trial.number);

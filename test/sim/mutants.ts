@@ -1,8 +1,10 @@
 /**
- * Faults of our own making, each a promise broken on purpose by wrapping the store that coordinators get. The
- * simulation must find every one: that is what shows that its invariants look at the right things.
+ * Faults of our own making, each a promise broken on purpose by wrapping the store that coordinators get, or the calls
+ * that workers make. The simulation must find every one: that is what shows that its invariants look at the right things.
  */
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
+import type { AskResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
+import type { TrialCalls } from '../../worker/agent/trial-calls.js';
 import type { Storage, StudyTransaction, TrialRecord } from '../../coordinator/storage/port.js';
 
 export const mutantNames = [
@@ -17,8 +19,19 @@ export const mutantNames = [
   'forgets-what-it-saw',
   'no-lock',
   'attempt-left-open',
+  'expiry-moves-back',
+  'late-result-counts',
+  'ahead-not-given-back',
+  'ahead-runs-twice',
 ] as const;
 export type MutantName = (typeof mutantNames)[number];
+
+export interface Mutant {
+  /** The store as one coordinator process gets it. */
+  readonly storage?: (storage: Storage) => Storage;
+  /** The calls of one worker process. */
+  readonly calls?: (calls: TrialCalls) => TrialCalls;
+}
 
 /** The store with some methods replaced. */
 export function withStorage(storage: Storage, replaced: Partial<Storage>): Storage {
@@ -48,8 +61,7 @@ const inTransactions = (
     inStudy: (id, work) => storage.inStudy(id, (transaction) => work(mutate(transaction))),
   });
 
-/** Makes the mutant for one coordinator process. */
-export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>> = {
+const storageMutants = {
   'no-token-check': (storage) => inTransactions(storage, blindToTokens),
   'answer-before-commit': (storage) =>
     withStorage(storage, {
@@ -149,7 +161,70 @@ export const mutants: Readonly<Record<MutantName, (storage: Storage) => Storage>
       },
     }),
   'attempt-left-open': (storage) => inTransactions(storage, forgetfulOfAttempts),
-};
+  'expiry-moves-back': (storage) =>
+    withStorage(storage, {
+      extendLeases: async (tokens, leaseExpiresAtMs) => {
+        const answers = await storage.extendLeases(tokens, leaseExpiresAtMs);
+        for (const token of tokens) await setExpiry(storage, token, leaseExpiresAtMs);
+        return answers;
+      },
+    }),
+  'late-result-counts': (storage) => inTransactions(storage, gladOfLateResults),
+} satisfies Partial<Record<MutantName, (storage: Storage) => Storage>>;
+
+const callMutants = {
+  'ahead-not-given-back': (calls) => ({
+    ...calls,
+    release: (request, options) =>
+      request.unstarted ? Promise.resolve({ released: true }) : calls.release(request, options),
+  }),
+  'ahead-runs-twice': (calls) => {
+    // The slot takes the trial that it has asked for ahead for two.
+    let last: AskResponse | null = null;
+    return {
+      ...calls,
+      ask: async (request, options) => {
+        if (!request.ahead && last !== null) {
+          const again = last;
+          last = null;
+          return again;
+        }
+        const answer = await calls.ask(request, options);
+        if (request.ahead && answer.outcome?.$case === 'assignment') last = answer;
+        return answer;
+      },
+    };
+  },
+} satisfies Partial<Record<MutantName, (calls: TrialCalls) => TrialCalls>>;
+
+const isStorageMutant = (name: MutantName): name is keyof typeof storageMutants => name in storageMutants;
+
+/** Every mutant by name. */
+export const mutantOf = (name: MutantName): Mutant =>
+  isStorageMutant(name) ? { storage: storageMutants[name] } : { calls: callMutants[name] };
+
+/** Sets the end of a lease, forwards or backwards. */
+async function setExpiry(storage: Storage, token: LeaseToken, expiresAtMs: number): Promise<void> {
+  const found = await storage.findLease(token);
+  if (found === null) return;
+  await storage.inStudy(found.study, async (transaction) => {
+    const trial = await transaction.trial(found.number);
+    if (trial?.lease?.token === token)
+      await transaction.updateTrial({ ...trial, lease: { ...trial.lease, expiresAtMs } });
+  });
+}
+
+/** A result is a result, even when the trial waits for another worker by now. */
+const gladOfLateResults = (transaction: StudyTransaction): StudyTransaction =>
+  withTransaction(transaction, {
+    insertLateResult: async (late) => {
+      await transaction.insertLateResult(late);
+      const trial = await transaction.trial(late.number);
+      if (trial?.state !== 'WAITING' || late.outcome !== 'finished') return;
+      const finished = { state: 'COMPLETE', reason: 'finished', finishedAtMs: late.receivedAtMs } as const;
+      await transaction.updateTrial({ ...trial, ...finished, metrics: late.metrics, values: [0.5] });
+    },
+  });
 
 /** Every token fits: a result is taken for the trial, whoever holds its lease by now. */
 function blindToTokens(transaction: StudyTransaction): StudyTransaction {

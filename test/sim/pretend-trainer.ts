@@ -38,6 +38,7 @@ export function pretendTrainer(
   return {
     run: async (job, { signal, onReport }) => {
       if (signal.aborted) return { kind: 'stopped' };
+      promises.started(`attempt ${job.attempt} at ${job.study} ${job.number}`);
       // Noise makes every attempt's result its own, so that a result under the wrong lease is noticed.
       const metrics = { ...instantMetrics(job.params), noise: draw.unit() };
       const reports = draw.whole(0, 3);

@@ -52,6 +52,7 @@ export class Promises {
   readonly #results = new Map<string, TellRequest>();
   /** Results that trainers have brought and no coordinator has answered, by their noise. */
   readonly #untold = new Map<number, { readonly host: string; readonly running: boolean }>();
+  readonly #started = new Set<string>();
   #late = 0;
   #returned = 0;
 
@@ -67,6 +68,12 @@ export class Promises {
       late: this.#late,
       returned: this.#returned,
     };
+  }
+
+  /** A trainer begins an attempt. */
+  started(attempt: string): void {
+    this.#monitor.expect(!this.#started.has(attempt), () => `${attempt} was run twice`);
+    this.#started.add(attempt);
   }
 
   /** A trainer has brought a result; `noise` is its metric of that name. */

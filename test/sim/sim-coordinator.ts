@@ -42,7 +42,7 @@ export class SimCoordinator implements Host {
   start(): void {
     if (this.#running !== null) return;
     this.#starts += 1;
-    const { scheduler, draw, trace, database } = this.#world;
+    const { scheduler, draw, trace, database, mutant } = this.#world;
     const { skewMaxMs } = this.#world.weather();
     const process = new SimProcess(
       scheduler,
@@ -54,7 +54,7 @@ export class SimCoordinator implements Host {
     const { leaseTtlMs, heartbeatIntervalMs, workerMemoryMs } = defaults;
     const { pollIntervalMs } = this.#world.settings;
     const context: AppContext = {
-      storage: this.#world.mutant(database.connect(process)),
+      storage: mutant.storage?.(database.connect(process)) ?? database.connect(process),
       clock: process.clock,
       log,
       mintToken: () => leaseToken(this.#world.mintId('t')),

@@ -54,10 +54,12 @@ export class SimWorker {
   }
 
   crash(): void {
+    this.#world.harmed(this.host);
     this.process.crash();
   }
 
   freeze(): void {
+    this.#world.harmed(this.host);
     this.#wasFrozen = true;
     this.process.freeze();
   }
@@ -79,14 +81,14 @@ export class SimWorker {
 
   /** What `runSession` does, without the machine around it. */
   async #session({ slots, gpuMemoryBytes }: { slots: number; gpuMemoryBytes: number | null }): Promise<void> {
-    const { draw, mintId, settings } = this.#world;
+    const { draw, mintId, settings, mutant } = this.#world;
     const { clock } = this.process;
     const log = silentLog;
     const workerId = this.host;
     const client = new CoordinatorClient({
       ...{ address: 'simulated', clock, log },
       random: () => draw.unit(),
-      calls: this.#calls(),
+      calls: mutant.calls?.(this.#calls()) ?? this.#calls(),
     });
     const leases = new Leases();
     const failed = new AbortController();

@@ -6,7 +6,7 @@ import { verifyStudy } from '../../coordinator/app/verify-study.js';
 import { ManualClock, testApp } from '../helpers/app.js';
 import { Draw } from './draw.js';
 import { Monitor } from './monitor.js';
-import { mutants, type MutantName } from './mutants.js';
+import { mutantOf, type MutantName } from './mutants.js';
 import { Promises, type PromiseCounts } from './promises.js';
 import { Scheduler } from './scheduler.js';
 import { SimCoordinator } from './sim-coordinator.js';
@@ -16,7 +16,7 @@ import { epochMs } from './sim-process.js';
 import { drawStudies } from './sim-studies.js';
 import { Story } from './story.js';
 import { Trace } from './trace.js';
-import { calm, drawWeather, type Weather } from './weather.js';
+import { calm, drawWeather, isGentle, type Weather } from './weather.js';
 import type { World } from './world.js';
 
 /** After the last fault every study ends within this, ms: leases expire, lost trials run again, hopeless ones are given up. */
@@ -64,9 +64,12 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
     committed: () => monitor.look(),
   });
   const skewMaxMs = weather.skewMaxMs;
+  const gentle = isGentle(weather);
+  const harmed = new Set<string>();
   const monitor = new Monitor(database.committed, {
     nowMs: () => epochMs + scheduler.nowMs,
     skewMaxMs: () => skewMaxMs,
+    mayLose: (worker) => !gentle || harmed.has(worker),
   });
   const promises = new Promises(database.committed, monitor);
   const hosts: SimCoordinator[] = [];
@@ -89,7 +92,8 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
       trials: () => budgets.get(definition.name) ?? definition.trials,
     })),
     mintId: (prefix) => `${prefix}${(minted += 1)}`,
-    mutant: mutant === undefined ? (storage) => storage : mutants[mutant],
+    harmed: (worker) => harmed.add(worker),
+    mutant: mutant === undefined ? {} : mutantOf(mutant),
   };
   for (let each = 1; each <= draw.whole(2, 3); each += 1) hosts.push(new SimCoordinator(world, `c${each}`));
   const story = new Story(world, hosts, (name, trials) => budgets.set(name, trials));

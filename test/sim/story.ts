@@ -200,6 +200,7 @@ export class Story {
     const worker = draw.pick(this.#alive());
     if (worker === undefined) return;
     const cut = this.#coordinators.filter(() => draw.chance(0.8));
+    this.#world.harmed(worker.host);
     this.#say(`partition of ${worker.host} from ${cut.map(({ name }) => name).join(' ')}`);
     for (const { name } of cut) network.setPartition(worker.host, name, true);
     this.#later(this.#silenceMs(), () => {

@@ -21,6 +21,9 @@ export const happenings = [
 ] as const;
 export type Happening = (typeof happenings)[number];
 
+/** Share of runs in which a lost lease needs an excuse. */
+const gentleShare = 0.25;
+
 /** How bad things are while faults last. Probabilities are per message, statement or transaction. */
 export interface Weather {
   /** A message, a request or an answer, never arrives. */
@@ -54,8 +57,27 @@ function noHappenings(): Record<Happening, number> {
   return Object.fromEntries(entries) as Record<Happening, number>;
 }
 
+/** Happenings that cost nobody a lease but the worker that they strike. */
+const harmless: readonly Happening[] = [
+  ...(['worker-crash', 'worker-freeze', 'worker-drain', 'worker-added'] as const),
+  ...(['enqueue', 'pause', 'stop', 'raise-budget', 'view'] as const),
+];
+
+/** Nothing is lost, late or refused, and clocks agree: a lease is lost only when its own worker is struck. */
+export const isGentle = (weather: Weather): boolean =>
+  ['loss', 'duplicate', 'late', 'replyLost', 'refused', 'skewMaxMs'].every(
+    (fault) => weather[fault as 'loss'] === 0,
+  ) && happenings.every((each) => weather.happening[each] === 0 || harmless.includes(each));
+
+function drawGentle(draw: Draw): Weather {
+  const happening = noHappenings();
+  for (const each of harmless) if (draw.chance(0.6)) happening[each] = draw.unit();
+  return { ...calm, happening, happeningEveryMs: draw.skewed(1_500, 20_000) };
+}
+
 /** Every seed has weather of its own: some faults are absent, others frequent, so that rare mixtures come up. */
 export function drawWeather(draw: Draw): Weather {
+  if (draw.chance(gentleShare)) return drawGentle(draw);
   const level = (worst: number): number => (draw.chance(0.4) ? 0 : worst * draw.unit() ** 2);
   const happening = noHappenings();
   for (const each of happenings) if (draw.chance(0.6)) happening[each] = draw.unit();

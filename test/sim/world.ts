@@ -1,7 +1,7 @@
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
-import type { Storage } from '../../coordinator/storage/port.js';
 import type { Draw } from './draw.js';
 import type { Monitor } from './monitor.js';
+import type { Mutant } from './mutants.js';
 import type { Promises } from './promises.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimDatabase } from './sim-database.js';
@@ -39,6 +39,8 @@ export interface World {
   readonly studies: readonly SimStudy[];
   /** A fresh id with this prefix. */
   readonly mintId: (prefix: string) => string;
-  /** The store as coordinators get it: as it is, or with a fault of our own making. */
-  readonly mutant: (storage: Storage) => Storage;
+  /** A worker is killed, frozen or cut off: it may lose its leases. */
+  readonly harmed: (worker: string) => void;
+  /** Faults of our own making; none in an honest run. */
+  readonly mutant: Mutant;
 }
