@@ -228,7 +228,7 @@ export class Monitor {
       );
     if (held !== null && trial.lease?.token === held.token)
       this.expect(
-        (trial.lease?.expiresAtMs ?? 0) >= held.expiresAtMs,
+        trial.lease.expiresAtMs >= held.expiresAtMs,
         () => `${where}: the end of lease ${held.token} was moved back`,
       );
     if (held !== null && ended === 'oom')

@@ -5,7 +5,12 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { AskResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { TrialCalls } from '../../worker/agent/trial-calls.js';
-import type { Storage, StudyTransaction, TrialRecord } from '../../coordinator/storage/port.js';
+import {
+  StorageUnavailable,
+  type Storage,
+  type StudyTransaction,
+  type TrialRecord,
+} from '../../coordinator/storage/port.js';
 
 export const mutantNames = [
   'no-token-check',
@@ -21,6 +26,7 @@ export const mutantNames = [
   'attempt-left-open',
   'expiry-moves-back',
   'late-result-counts',
+  'rollback-acknowledged',
   'ahead-not-given-back',
   'ahead-runs-twice',
 ] as const;
@@ -167,6 +173,28 @@ const storageMutants = {
         const answers = await storage.extendLeases(tokens, leaseExpiresAtMs);
         for (const token of tokens) await setExpiry(storage, token, leaseExpiresAtMs);
         return answers;
+      },
+    }),
+  // A call that shares a transaction with others is answered as if it had been committed, though all of it was rolled back.
+  'rollback-acknowledged': (storage) =>
+    withStorage(storage, {
+      inStudy: async <T>(...[id, work, lookups]: Parameters<typeof storage.inStudy<T>>) => {
+        let done: { readonly result: T } | null = null;
+        try {
+          return await storage.inStudy(
+            id,
+            async (transaction) => {
+              const result = await work(transaction);
+              done = { result };
+              return result;
+            },
+            lookups,
+          );
+        } catch (error) {
+          const member = done as { readonly result: T } | null;
+          if (member === null || !(error instanceof StorageUnavailable)) throw error;
+          return member.result;
+        }
       },
     }),
   'late-result-counts': (storage) => inTransactions(storage, gladOfLateResults),
