@@ -17,7 +17,13 @@ export class Mt19937 {
 
   /** Throws a `RangeError` unless `seed` is an integer with 0 ≤ seed < 2³². */
   constructor(seed: number) {
+    this.restart(seed);
+  }
+
+  /** Begins anew, as a fresh generator would. Throws a `RangeError` as the constructor does. */
+  restart(seed: number): void {
     checkSeed(seed);
+    this.#position = stateLength;
     let word = seed;
     this.#state[0] = word;
     for (let i = 1; i < stateLength; i++) {

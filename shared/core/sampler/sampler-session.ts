@@ -71,14 +71,25 @@ class TpeSuggestion {
  * Kept over several trials it reproduces a whole sequential run of Optuna.
  */
 export class SamplerSession {
-  readonly #seed: number;
+  #seed: number;
   #tpe: Mt19937 | null = null;
   #random: Mt19937 | null = null;
+  /** Generators of an earlier seed are kept: making one costs more than starting it anew. */
+  #isTpeStarted = false;
+  #isRandomStarted = false;
 
   /** `seed` starts both streams; throws a `RangeError` unless 0 ≤ seed < 2³². */
   constructor(seed: number) {
     checkSeed(seed);
     this.#seed = seed;
+  }
+
+  /** Begins anew with another seed, as a fresh session would. */
+  restart(seed: number): void {
+    checkSeed(seed);
+    this.#seed = seed;
+    this.#isTpeStarted = false;
+    this.#isRandomStarted = false;
   }
 
   /**
@@ -102,7 +113,16 @@ export class SamplerSession {
 
   #sampleRandom(parameter: Parameter): ParameterValue {
     this.#random ??= new Mt19937(this.#seed);
+    if (!this.#isRandomStarted) this.#random.restart(this.#seed);
+    this.#isRandomStarted = true;
     return sampleRandom(parameter, this.#random);
+  }
+
+  #tpeStream(): Mt19937 {
+    this.#tpe ??= new Mt19937(this.#seed);
+    if (!this.#isTpeStarted) this.#tpe.restart(this.#seed);
+    this.#isTpeStarted = true;
+    return this.#tpe;
   }
 
   /** How parameters that are neither fixed nor single are resolved; start-up is random (tpe.md §4). */
@@ -115,8 +135,7 @@ export class SamplerSession {
         return (parameter) => this.#sampleRandom(parameter);
       case 'tpe': {
         if (finishedCount < settings.startupTrials) return (parameter) => this.#sampleRandom(parameter);
-        this.#tpe ??= new Mt19937(this.#seed);
-        const suggestion = new TpeSuggestion(models(), this.#tpe);
+        const suggestion = new TpeSuggestion(models(), this.#tpeStream());
         return (parameter) => suggestion.resolve(parameter);
       }
       default:

@@ -7,7 +7,7 @@ import type { Parameter, Params, Space } from '../space/parameter.js';
 import { trialSeed } from './mt19937.js';
 import { GoodTrialsIndex } from './projection/good-trials.js';
 import { JointSpaceIndex } from './projection/joint-space-index.js';
-import { ScreenMemory } from './projection/screen-memory.js';
+import { sharedScreenMemory } from './projection/screen-memory.js';
 import { checkCandidates, SpaceModel } from './projection/space-model.js';
 import { TrialTable } from './projection/trial-table.js';
 import type { Direction, FinishedTrial, RunningTrial, SamplerSettings, TpeSettings } from './sampler.js';
@@ -35,6 +35,8 @@ export interface Asked {
 export class StudySampler {
   readonly #study: StudyToSample;
   readonly #projection: TpeProjection | null;
+  /** Started anew for every suggestion. */
+  readonly #session = new SamplerSession(0);
   #finishedCount = 0;
 
   constructor(study: StudyToSample) {
@@ -80,7 +82,8 @@ export class StudySampler {
       finishedCount: this.#finishedCount,
       ...(asked.fixed === undefined ? {} : { fixed: asked.fixed }),
     };
-    return new SamplerSession(seed).resolve(suggestable, () => this.#models(asked.running));
+    this.#session.restart(seed);
+    return this.#session.resolve(suggestable, () => this.#models(asked.running));
   }
 
   #models(running: readonly RunningTrial[]): JointModels {
@@ -100,7 +103,6 @@ class TpeProjection {
   /** By the space itself; the same spaces come back until a trial changes them. */
   readonly #models = new Map<Space | Parameter, SpaceModel>();
   #spaces: readonly Space[] = [];
-  #memory: ScreenMemory | null = null;
 
   constructor({ space, directions }: StudyToSample, settings: TpeSettings) {
     this.#settings = settings;
@@ -144,13 +146,8 @@ class TpeProjection {
     const known = this.#models.get(key);
     if (known !== undefined) return known;
     const { rules, multivariate, group } = this.#settings;
-    this.#memory ??= new ScreenMemory();
-    const model = new SpaceModel(
-      space,
-      estimatorRules(rules, multivariate || group),
-      this.#table,
-      this.#memory,
-    );
+    const memory = sharedScreenMemory();
+    const model = new SpaceModel(space, estimatorRules(rules, multivariate || group), this.#table, memory);
     this.#models.set(key, model);
     return model;
   }

@@ -9,7 +9,8 @@ import { normalCdf } from '../tpe/special-functions.js';
 import { logMass } from '../tpe/truncated-normal.js';
 import type { RowPlan } from './row-plan.js';
 import { ratioMin, type TableAxis } from './screen-axis.js';
-import type { Region } from './screen-memory.js';
+import type { Block } from './screen-memory.js';
+import { blockLanes } from './screen-program.js';
 
 /** Grids with more points are no table; see `CoordinateAxis`. */
 export const gridPointsMax = 1024;
@@ -26,33 +27,56 @@ function intervalMass(a: number, b: number): number {
 }
 
 /** What an even grid needs for one bandwidth. */
-interface StepTable {
+class StepTable {
   /** Mass of the cell m steps away at position points − 1 + m, for m of either sign. */
   readonly masses: Float32Array;
   /** 1 / the mass that a kernel on a grid point has in the whole range. */
   readonly perRange: Float64Array;
-}
+  readonly #beyond: Float64Array;
 
-function stepTable(points: number, stepPerSigma: number): StepTable {
-  const beyond = new Float64Array(points);
-  const masses = new Float32Array(2 * points - 1);
-  for (let m = 0; m < points; m++) {
-    const tail = normalCdf(-(m + 0.5) * stepPerSigma);
-    const mass = m === 0 ? 1 - 2 * tail : (beyond[m - 1] ?? 0) - tail;
-    beyond[m] = tail;
-    masses[points - 1 + m] = mass < ratioMin ? 0 : mass;
-    masses[points - 1 - m] = mass < ratioMin ? 0 : mass;
+  constructor(points: number) {
+    this.masses = new Float32Array(2 * points - 1);
+    this.perRange = new Float64Array(points);
+    this.#beyond = new Float64Array(points);
   }
-  const perRange = beyond.map((tail, point) => 1 / (1 - tail - (beyond[points - 1 - point] ?? 0)));
-  return { masses, perRange };
+
+  set(stepPerSigma: number): void {
+    const { masses, perRange } = this;
+    const beyond = this.#beyond;
+    const points = beyond.length;
+    let before = 0;
+    for (let m = 0; m < points; m++) {
+      const tail = normalCdf(-(m + 0.5) * stepPerSigma);
+      const exact = m === 0 ? 1 - 2 * tail : before - tail;
+      const mass = exact < ratioMin ? 0 : exact;
+      beyond[m] = tail;
+      before = tail;
+      masses[points - 1 + m] = mass;
+      masses[points - 1 - m] = mass;
+    }
+    for (let m = 0; m < points; m++) {
+      perRange[m] = 1 / (1 - (beyond[m] ?? 0) - (beyond[points - 1 - m] ?? 0));
+    }
+  }
 }
 
-/** The tables of one axis that a plan has so far, by bandwidth. */
-export interface AxisTables {
+/** The tables of one axis that a plan has so far. */
+export class AxisTables {
   /** Number of the axis among those with tables. */
   readonly axis: number;
-  readonly addresses: Map<number, number>;
+  /** By bandwidth. */
+  readonly addresses = new Map<number, number>();
+  /** The one used last. */
+  sigma = NaN;
+  address = 0;
+  table: StepTable | null = null;
+
+  constructor(axis: number) {
+    this.axis = axis;
+  }
 }
+
+const none = new Float64Array(0);
 
 export class CellsAxis implements TableAxis {
   readonly dimensions: readonly number[];
@@ -72,13 +96,13 @@ export class CellsAxis implements TableAxis {
   readonly #tables = new Map<number, StepTable>();
   /** 1 / the prior's mass of the cell, by grid point; 0 where not yet computed. */
   #inversePriorOfPoint: Float64Array;
-  #values: Float64Array = new Float64Array(0);
+  #values: Float64Array = none;
   #grid = new Int32Array(0);
   #inversePrior = new Float64Array(0);
   #largestInversePrior = 0;
   /** Cell bounds of the candidates on the modelling scale; empty until a class needs them. */
-  #lower: Float64Array = new Float64Array(0);
-  #upper: Float64Array = new Float64Array(0);
+  #lower: Float64Array = none;
+  #upper: Float64Array = none;
   #byMean: number[] = [];
 
   constructor(dimension: number, parameter: NumericParameter, step: number) {
@@ -130,30 +154,46 @@ export class CellsAxis implements TableAxis {
   }
 
   setCandidates(columns: readonly Float64Array[]): void {
-    const values = columns[this.dimensions[0] ?? 0] ?? new Float64Array(0);
+    const values = columns[this.dimensions[0] ?? 0] ?? none;
     if (this.#grid.length !== values.length) {
       this.#grid = new Int32Array(values.length);
       this.#inversePrior = new Float64Array(values.length);
     }
     this.#values = values;
-    this.#lower = new Float64Array(0);
-    this.#largestInversePrior = 0;
+    this.#lower = none;
+    const { low } = this.#parameter;
+    const step = this.#step;
+    const points = this.#gridPoints;
+    const known = this.#inversePriorOfPoint;
+    const grid = this.#grid;
+    const inversePrior = this.#inversePrior;
+    let largest = 0;
     for (let j = 0; j < values.length; j++) {
+      // As `#gridPoint`: a candidate of an even grid lies on it.
       const value = values[j] ?? 0;
-      const point = this.#gridPoint(value);
-      this.#grid[j] = point;
-      const inversePrior = this.#inversePriorAt(value, point);
-      this.#inversePrior[j] = inversePrior;
-      if (inversePrior > this.#largestInversePrior) this.#largestInversePrior = inversePrior;
+      const steps = (value - low) / step;
+      const nearest = Math.round(steps);
+      const isOnGrid = points > 0 && Math.abs(steps - nearest) <= onGridTolerance && nearest >= 0;
+      const point = isOnGrid && nearest < points ? nearest : -1;
+      grid[j] = point;
+      if (point < 0 || known[point] === 0) this.#findInversePrior(value, point, j);
+      else inversePrior[j] = known[point] ?? 0;
+      const inverse = inversePrior[j] ?? 0;
+      if (inverse > largest) largest = inverse;
     }
+    this.#largestInversePrior = largest;
   }
 
   /** Writes the candidates' positions and factors for the fill jobs of this axis. */
-  place(region: Region, axis: number): void {
-    const start = axis * region.stride;
-    for (let j = 0; j < this.#grid.length; j++) {
-      region.grids[start + j] = 4 * (this.#grid[j] ?? 0);
-      region.factors[start + j] = this.#inversePrior[j] ?? 0;
+  place(blocks: readonly Block[], axis: number): void {
+    const start = axis * blockLanes;
+    for (let b = 0; b < blocks.length; b++) {
+      const block = blocks[b];
+      if (block === undefined) continue;
+      for (let j = 0; j < block.used; j++) {
+        block.grids[start + j] = 4 * (this.#grid[b * blockLanes + j] ?? 0);
+        block.factors[start + j] = this.#inversePrior[b * blockLanes + j] ?? 0;
+      }
     }
   }
 
@@ -168,15 +208,13 @@ export class CellsAxis implements TableAxis {
     return a >= 0 && b >= 0 ? (b - a) * this.#step : (this.means[above] ?? 0) - (this.means[below] ?? 0);
   }
 
-  #inversePriorAt(value: number, point: number): number {
-    const known = point < 0 ? 0 : (this.#inversePriorOfPoint[point] ?? 0);
-    if (known > 0) return known;
+  #findInversePrior(value: number, point: number, j: number): void {
     const { lo, hi } = this.scale;
     const half = this.#step / 2;
     const share = (x: number): number => (toModellingScale(this.#parameter, x) - lo) / (hi - lo) - 0.5;
     const inverse = intervalMass(-0.5, 0.5) / intervalMass(share(value - half), share(value + half));
     if (point >= 0) this.#inversePriorOfPoint[point] = inverse;
-    return inverse;
+    this.#inversePrior[j] = inverse;
   }
 
   #setBounds(): void {
@@ -186,44 +224,82 @@ export class CellsAxis implements TableAxis {
   }
 
   /**
-   * Plans the row of a class with bandwidth σ; `tables` holds the addresses of this axis's tables in the plan so far.
-   * Returns a bound on its entries.
+   * Plans the rows of all classes with bandwidth σ, from `firstRow` on; those that `needed` has 0 for are left out.
+   * `tables` holds the addresses of this axis's tables in the plan so far. Returns a bound on the entries.
    */
-  plan(plan: RowPlan, kernel: { index: number; sigma: number; row: number }, tables: AxisTables): number {
-    const { index, sigma, row } = kernel;
-    const point = this.#gridOfClass[index] ?? -1;
-    if (point < 0)
-      return this.#writeCells(index, sigma, { rows: plan.region.rows, offset: plan.written(row) });
+  planAll(
+    plan: RowPlan,
+    rows: { firstRow: number; needed: Uint8Array | null },
+    sigma: number,
+    tables: AxisTables,
+  ): number {
+    const { firstRow, needed } = rows;
+    let largest = 0;
+    for (let index = 0; index < this.means.length; index++) {
+      if (needed !== null && needed[firstRow + index] === 0) continue;
+      const point = this.#gridOfClass[index] ?? -1;
+      if (point < 0) largest = Math.max(largest, this.#writeCells(plan, index, sigma, firstRow + index));
+      else
+        largest = Math.max(
+          largest,
+          this.#planCells(plan, point, firstRow + index, this.#bring(plan, sigma, tables)),
+        );
+    }
+    return largest;
+  }
+
+  /** Plans one row for a class with a bandwidth of its own; as `planAll`. */
+  planOdd(plan: RowPlan, odd: { index: number; row: number }, sigma: number, tables: AxisTables): number {
+    const point = this.#gridOfClass[odd.index] ?? -1;
+    if (point < 0) return this.#writeCells(plan, odd.index, sigma, odd.row);
+    return this.#planCells(plan, point, odd.row, this.#bring(plan, sigma, tables));
+  }
+
+  /** The table of a bandwidth, put down in the plan. */
+  #bring(plan: RowPlan, sigma: number, tables: AxisTables): AxisTables {
+    if (tables.sigma === sigma) return tables;
     const table = this.#table(sigma);
     let address = tables.addresses.get(sigma);
     if (address === undefined) {
       address = plan.table(table.masses);
       tables.addresses.set(sigma, address);
     }
-    const perRange = table.perRange[point] ?? 0;
-    const start = address + 4 * (this.#gridPoints - 1 - point);
-    plan.fill(row, { address: start, axis: tables.axis }, perRange);
-    return (table.masses[this.#gridPoints - 1] ?? 0) * perRange * this.#largestInversePrior;
+    tables.sigma = sigma;
+    tables.address = address;
+    tables.table = table;
+    return tables;
+  }
+
+  #planCells(plan: RowPlan, point: number, row: number, { axis, address, table }: AxisTables): number {
+    const perRange = table?.perRange[point] ?? 0;
+    plan.fill(row, address + 4 * (this.#gridPoints - 1 - point), axis, perRange);
+    return (table?.masses[this.#gridPoints - 1] ?? 0) * perRange * this.#largestInversePrior;
   }
 
   #table(sigma: number): StepTable {
     const known = this.#tables.get(sigma);
     if (known !== undefined) return known;
-    if (this.#tables.size >= tablesMax) this.#tables.clear();
-    const table = stepTable(this.#gridPoints, this.#step / sigma);
+    let table: StepTable | undefined;
+    if (this.#tables.size >= tablesMax) {
+      // The oldest one is used again: common bandwidths never come back, and there is a new one for every suggestion.
+      for (const [oldest, old] of this.#tables) {
+        this.#tables.delete(oldest);
+        table = old;
+        break;
+      }
+    }
+    table ??= new StepTable(this.#gridPoints);
+    table.set(this.#step / sigma);
     this.#tables.set(sigma, table);
     return table;
   }
 
-  #writeCells(
-    index: number,
-    sigma: number,
-    { rows, offset }: { rows: Float32Array; offset: number },
-  ): number {
+  #writeCells(plan: RowPlan, index: number, sigma: number, row: number): number {
     const mean = this.means[index] ?? 0;
     const { lo, hi } = this.scale;
     const logInRange = logMass((lo - mean) / sigma, (hi - mean) / sigma);
     if (this.#lower.length === 0) this.#setBounds();
+    const ratios = new Float64Array(this.#lower.length);
     let largest = 0;
     for (let j = 0; j < this.#lower.length; j++) {
       const lower = ((this.#lower[j] ?? 0) - mean) / sigma;
@@ -237,9 +313,10 @@ export class CellsAxis implements TableAxis {
             ? 0
             : Math.exp(logMass(lower, upper) - logInRange);
       const ratio = share * (this.#inversePrior[j] ?? 0);
-      rows[offset + j] = ratio < ratioMin ? 0 : ratio;
+      ratios[j] = ratio < ratioMin ? 0 : ratio;
       if (ratio > largest) largest = ratio;
     }
+    plan.write(row, ratios);
     return largest;
   }
 }

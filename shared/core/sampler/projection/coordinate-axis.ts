@@ -6,7 +6,7 @@
 import type { NumericParameter } from '../../space/parameter.js';
 import { modellingScale, toModellingScale, type ModellingScale } from '../modelling-scale.js';
 import { normalCdf } from '../tpe/special-functions.js';
-import { firstWhere, grown, inserted } from './growable.js';
+import { grown } from './growable.js';
 
 /** Φ(−s) for 0 ≤ s ≤ 9 in steps of 1/512; between them a straight line is off by 1.2e-7 at most. */
 const tailStepsPerUnit = 512;
@@ -29,6 +29,9 @@ export function massInRange(u: number, sigma: number): number {
   return 1 - tail(u / sigma) - tail((1 - u) / sigma);
 }
 
+/** 2^−(d·s)² = exp(−d²/2σ²). */
+const unitScale = Math.sqrt(0.5 * Math.LOG2E);
+
 export class CoordinateAxis {
   readonly dimension: number;
   readonly scale: ModellingScale;
@@ -36,10 +39,9 @@ export class CoordinateAxis {
   readonly cellVariance: number;
   /** Shares u by slot. */
   shares = new Float64Array(0);
-  /** The lasting slots in ascending order of (share, trial number); kept only where bandwidths follow neighbours. */
-  sorted = new Uint32Array(0);
   readonly #parameter: NumericParameter;
-  #sortedCount = 0;
+  /** The prior's density at its centre, but for constants. */
+  readonly #priorHeight: number;
 
   constructor(dimension: number, parameter: NumericParameter) {
     this.dimension = dimension;
@@ -47,6 +49,7 @@ export class CoordinateAxis {
     this.#parameter = parameter;
     const share = parameter.step === null ? 0 : parameter.step / (this.scale.hi - this.scale.lo);
     this.cellVariance = (share * share) / 12;
+    this.#priorHeight = 1 / (Math.sqrt(1 + this.cellVariance) * massInRange(0.5, 1));
   }
 
   share(value: number): number {
@@ -62,10 +65,18 @@ export class CoordinateAxis {
     return share >= 0 && share <= 1;
   }
 
-  /** Takes a lasting slot into the sorted ones. */
-  sortIn(slot: number, isBefore: (a: number, b: number) => boolean): void {
-    const position = firstWhere(this.#sortedCount, (i) => isBefore(slot, this.sorted[i] ?? 0));
-    this.sorted = inserted(this.sorted, this.#sortedCount, position, slot);
-    this.#sortedCount += 1;
+  /** The density of the kernel around u at its centre, relative to the prior's at its own. */
+  height(u: number, sigma: number): number {
+    return this.peak(sigma) / massInRange(u, sigma);
+  }
+
+  /** The part of `height` that is the same for every u. */
+  peak(sigma: number): number {
+    return 1 / (Math.sqrt(sigma * sigma + this.cellVariance) * this.#priorHeight);
+  }
+
+  /** The factor s with which the inner loop wants distances from a centre. */
+  scaleFactor(sigma: number): number {
+    return unitScale / Math.sqrt(sigma * sigma + this.cellVariance);
   }
 }

@@ -26,7 +26,7 @@ export function inserted(
   value: number,
 ): Uint32Array<ArrayBuffer> {
   const result = grown(array, length + 1);
-  result.copyWithin(position + 1, position, length);
+  if (position < length) result.copyWithin(position + 1, position, length);
   result[position] = value;
   return result;
 }

@@ -5,9 +5,12 @@ import { sampleRandom } from '../random.js';
 import { estimatorRules } from '../tpe/estimator-rules.js';
 import { ParzenEstimator } from '../tpe/parzen-estimator.js';
 import { mixtureWeights, rampWeights } from '../tpe/weights.js';
+import { BadKernels } from './bad-kernels.js';
 import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
+import { fineShare, roughShare } from './open-mixture.js';
 import { ScreenMemory } from './screen-memory.js';
+import { goodKernels } from './screened-kernels.js';
 
 /** What `contenders.ts` counts on: how far a screened logarithm may be off. */
 const errorMax = 1e-4;
@@ -27,32 +30,43 @@ function screenErrors(seed: number, memory: ScreenMemory): number[] {
   const count = chance.of([3, 20, 60, 200]);
   const points = Array.from({ length: count }, internal);
   const observations = new Observations(space, rules);
-  for (const [number, point] of points.entries()) observations.add(number, point);
-  observations.setRunning([]);
+  const badKernels = new BadKernels(observations, rules, space.length);
+  const isGood = points.map((_, i) => i % 5 === 0);
+  for (const [number, point] of points.entries()) {
+    const slot = observations.add(number, point, false);
+    if (isGood[number] !== true) badKernels.add(slot);
+    // Now and then everything is brought up to date, so that later kernels are taken in one by one.
+    if (chance.is(0.1)) badKernels.current();
+  }
   const candidates = Array.from({ length: 24 }, internal);
   const columns = space.map((_, i) => Float64Array.from(candidates, (candidate) => candidate[i] ?? 0));
   for (const axis of observations.tables) axis.setCandidates(columns);
-  const isGood = Uint8Array.from(points, (_, i) => (i % 5 === 0 ? 1 : 0));
   const screen = new MixtureScreen(observations, rules, space.length, memory);
   const logs = [true, false].map((good) => {
-    const slots = Uint32Array.from(points.keys()).filter((slot) => (isGood[slot] === 1) === good);
+    const slots = Uint32Array.from(points.keys()).filter((slot) => isGood[slot] === good);
     const weights = rampWeights(slots.length);
-    const open = screen.open({ slots, weights: mixtureWeights(weights, 1), isGood, good }, columns);
+    const mixture = { slots, weights: mixtureWeights(weights, 1) };
+    const kernels = good ? goodKernels(observations, mixture, space.length, rules) : badKernels.current();
+    const open = screen.open(kernels, columns);
     if (open === null) return null;
-    const sums = open.sum(0, open.count);
-    const screened = candidates.map((_, j) => Math.log((sums[j] ?? 0) + (open.prior[j] ?? 0)));
+    const whole = { from: 0, to: open.count };
+    const sums = open.prior.slice();
+    open.sum(whole, sums, fineShare);
+    const rough = open.prior.slice();
+    open.sum(whole, rough, roughShare);
+    const screened = candidates.map((_, j) => Math.log(sums[j] ?? 0));
     const chosen = candidates.map((_, j) => j).slice(3, 12);
-    const narrow = open.sumFor(
-      chosen,
-      chosen.map((j) => open.prior[j] ?? 0),
-      { from: 0, to: open.count },
-    );
-    open.close();
+    open.take(chosen);
+    const narrow = Float64Array.from(chosen, (j) => open.prior[j] ?? 0);
+    open.addTo(narrow, whole, fineShare);
+    // Roughly, a total may lack no more than the share.
+    sums.forEach((sum, j) => {
+      expect((rough[j] ?? 0) / sum).toBeLessThan(1 + 1e-5);
+      expect((rough[j] ?? 0) / sum).toBeGreaterThan(1 - roughShare);
+    });
     // What is summed for a few candidates is what is summed for all.
     chosen.forEach((j, i) => {
-      expect(Math.abs((narrow[i] ?? 0) - (sums[j] ?? 0))).toBeLessThanOrEqual(
-        1e-4 * ((sums[j] ?? 0) + (open.prior[j] ?? 0)),
-      );
+      expect(Math.abs((narrow[i] ?? 0) - (sums[j] ?? 0))).toBeLessThanOrEqual(1e-4 * (sums[j] ?? 0));
     });
     const plain = new ParzenEstimator(
       space,

@@ -1,7 +1,7 @@
 /**
  * The observations of one space, kept from suggestion to suggestion: a slot per trial that has all its parameters, with
- * its class on every table axis and its share on every coordinate axis. Lasting slots are finished trials and only ever
- * added; after them come the running trials of the present suggestion, which the next one replaces.
+ * its class on every table axis and its share on every coordinate axis. A running trial keeps its slot when it finishes;
+ * the slot of one that vanishes is used again.
  */
 import type { Space } from '../../space/parameter.js';
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
@@ -9,30 +9,33 @@ import { CellsAxis, gridPointsMax } from './cells-axis.js';
 import { CoordinateAxis } from './coordinate-axis.js';
 import { firstWhere, grown, inserted } from './growable.js';
 import { choicesAxes, type TableAxis } from './screen-axis.js';
+import { blockBytes } from './screen-program.js';
 
 export class Observations {
   readonly tables: readonly TableAxis[];
   readonly coordinates: readonly CoordinateAxis[];
-  /** Row numbers by slot, one per table axis: where the axis's rows begin, plus the class. */
+  /** By slot, one per table axis: the address of the row of its class, counted from the first row. */
   rows = new Uint32Array(0);
   /** Shares by slot, one per coordinate axis, as the inner loop wants them. */
   centres = new Float32Array(0);
   /** First row of every table axis; the one after the last. Row 0 is the prior's. */
   readonly firstRow: number[];
   rowCount = 0;
+  /** Grows whenever rows get other numbers. */
+  rowsVersion = 0;
   /** Trial number by slot. */
   numbers = new Float64Array(0);
-  /** Lasting slots. */
+  /** Slots that were ever used. */
+  slotCount = 0;
+  /** The slots in use in number order, `count` of them. */
+  order = new Uint32Array(0);
   count = 0;
-  /** Whether every value on a coordinate axis lies in range; the screen cannot do with others. */
-  #inRange = true;
-  readonly #sorts: boolean;
+  readonly #free: number[] = [];
+  #isRunning = new Uint8Array(0);
+  #isOutside = new Uint8Array(0);
+  #outside = 0;
   /** Classes that every table axis has rows for. */
   readonly #room: number[];
-  /** Lasting slots in number order. */
-  #order = new Uint32Array(0);
-  #temporary: number[] = [];
-  #temporaryInRange = true;
 
   /** `space` without single parameters. */
   constructor(space: Space, rules: EstimatorRules) {
@@ -55,48 +58,80 @@ export class Observations {
     this.coordinates = coordinates;
     this.firstRow = this.tables.map(() => 0);
     this.#room = this.tables.map(() => 0);
-    this.#sorts = rules.bandwidth === 'neighbour';
   }
 
-  /** Adds a finished trial's internal values, in space order. */
-  add(number: number, point: ArrayLike<number>): void {
-    const slot = this.count;
-    if (!this.#set(slot, number, point)) this.#inRange = false;
-    const place = firstWhere(slot, (i) => (this.numbers[this.#order[i] ?? 0] ?? 0) > number);
-    this.#order = inserted(this.#order, slot, place, slot);
+  /** Whether the screen can judge all observations: it cannot do with values out of range on a coordinate axis. */
+  get screenable(): boolean {
+    return this.#outside === 0;
+  }
+
+  /** Adds a trial's internal values, in space order; returns its slot. */
+  add(number: number, point: ArrayLike<number>, isRunning: boolean): number {
+    const slot = this.#free.pop() ?? this.slotCount++;
+    this.numbers = grown(this.numbers, slot + 1);
+    this.#isRunning = grown(this.#isRunning, slot + 1);
+    this.#isOutside = grown(this.#isOutside, slot + 1);
+    this.numbers[slot] = number;
+    this.#isRunning[slot] = isRunning ? 1 : 0;
+    this.#isOutside[slot] = this.#set(slot, point) ? 0 : 1;
+    this.#outside += this.#isOutside[slot] ?? 0;
+    this.order = inserted(this.order, this.count, this.#placeOf(slot), slot);
     this.count += 1;
-    if (this.#sorts) for (const axis of this.coordinates) axis.sortIn(slot, this.#isBefore(axis));
+    return slot;
   }
 
-  /** Replaces the running trials; given in number order. */
-  setRunning(running: readonly { readonly number: number; readonly point: ArrayLike<number> }[]): void {
-    this.#temporary = running.map((_, i) => this.count + i);
-    this.#temporaryInRange = true;
-    running.forEach(({ number, point }, i) => {
-      if (!this.#set(this.count + i, number, point)) this.#temporaryInRange = false;
+  /** The running trial in a slot has finished. */
+  settle(slot: number): void {
+    this.#isRunning[slot] = 0;
+  }
+
+  /** Kernel order: that of the trials' numbers. Both slots are in use. */
+  isEarlier(a: number, b: number): boolean {
+    const x = this.numbers[a] ?? 0;
+    const y = this.numbers[b] ?? 0;
+    return x === y ? this.#find(a) < this.#find(b) : x < y;
+  }
+
+  /** Where in the order a slot is. */
+  #find(slot: number): number {
+    const number = this.numbers[slot] ?? 0;
+    let place = firstWhere(this.count, (i) => this.#numberAt(i) >= number);
+    while (place < this.count && this.order[place] !== slot) place += 1;
+    return place;
+  }
+
+  /** Takes out a trial; its slot may be used again. */
+  remove(slot: number): void {
+    const place = this.#find(slot);
+    this.order.copyWithin(place, place + 1, this.count);
+    this.count -= 1;
+    this.#outside -= this.#isOutside[slot] ?? 0;
+    this.#free.push(slot);
+  }
+
+  #numberAt(place: number): number {
+    return this.numbers[this.order[place] ?? 0] ?? 0;
+  }
+
+  /** Where a slot belongs in number order; a finished trial comes before a running one of the same number. */
+  #placeOf(slot: number): number {
+    const number = this.numbers[slot] ?? 0;
+    // Trials nearly always come in order.
+    if (this.count === 0 || this.#numberAt(this.count - 1) < number) return this.count;
+    const isRunning = this.#isRunning[slot] === 1;
+    return firstWhere(this.count, (i) => {
+      const other = this.#numberAt(i);
+      return other > number || (other === number && !isRunning && this.#isRunning[this.order[i] ?? 0] === 1);
     });
   }
 
-  /** Whether the screen can judge all observations, running ones included. */
-  get screenable(): boolean {
-    return this.#inRange && this.#temporaryInRange;
-  }
-
-  /** Slots, running trials included. */
-  get total(): number {
-    return this.count + this.#temporary.length;
-  }
-
-  #set(slot: number, number: number, point: ArrayLike<number>): boolean {
-    this.numbers = grown(this.numbers, slot + 1);
-    this.numbers[slot] = number;
+  #set(slot: number, point: ArrayLike<number>): boolean {
     const { tables, coordinates } = this;
     this.rows = grown(this.rows, (slot + 1) * tables.length);
-    // Written as plain loops: every running trial passes here for every suggestion.
     for (let t = 0; t < tables.length; t++) {
       const index = tables[t]?.classOf(point) ?? 0;
-      if (index >= (this.#room[t] ?? 0)) this.#makeRoom(slot, t);
-      this.rows[slot * tables.length + t] = (this.firstRow[t] ?? 0) + index;
+      if (index >= (this.#room[t] ?? 0)) this.#makeRoom(t);
+      this.rows[slot * tables.length + t] = ((this.firstRow[t] ?? 0) + index) * blockBytes;
     }
     this.centres = grown(this.centres, (slot + 1) * coordinates.length);
     let isInRange = true;
@@ -109,8 +144,13 @@ export class Observations {
     return isInRange;
   }
 
+  /** The class of a slot on a table axis. */
+  classOf(slot: number, t: number): number {
+    return (this.rows[slot * this.tables.length + t] ?? 0) / blockBytes - (this.firstRow[t] ?? 0);
+  }
+
   /** Doubles the rows of an axis; those of the later axes, and of this one, get new numbers in all slots so far. */
-  #makeRoom(slots: number, grownAxis: number): void {
+  #makeRoom(grownAxis: number): void {
     const old = [...this.firstRow];
     this.#room[grownAxis] = Math.max(2 * (this.#room[grownAxis] ?? 0), this.tables[grownAxis]?.classes ?? 0);
     let next = 1;
@@ -119,59 +159,11 @@ export class Observations {
       next += this.#room[t] ?? 0;
     });
     this.rowCount = next;
+    this.rowsVersion += 1;
     const width = this.tables.length;
-    for (let i = 0; i < (slots + 1) * width; i++) {
+    for (let i = 0; i < this.slotCount * width; i++) {
       const t = i % width;
-      this.rows[i] = (this.rows[i] ?? 0) - (old[t] ?? 0) + (this.firstRow[t] ?? 0);
+      this.rows[i] = (this.rows[i] ?? 0) + ((this.firstRow[t] ?? 0) - (old[t] ?? 0)) * blockBytes;
     }
-  }
-
-  /** Order on a coordinate axis, ties by trial number, as bandwidths want it (tpe.md §7.3). */
-  #isBefore(axis: CoordinateAxis): (a: number, b: number) => boolean {
-    return (a, b) => {
-      const x = axis.shares[a] ?? 0;
-      const y = axis.shares[b] ?? 0;
-      return x < y || (x === y && (this.numbers[a] ?? 0) < (this.numbers[b] ?? 0));
-    };
-  }
-
-  /** All slots that are not good, running ones among them, in number order. */
-  badSlots(isGood: Uint8Array): Uint32Array {
-    const { numbers } = this;
-    const slots = new Uint32Array(this.count + this.#temporary.length);
-    let length = 0;
-    let running = 0;
-    for (let i = 0; i < this.count; i++) {
-      const slot = this.#order[i] ?? 0;
-      if (isGood[slot] === 1) continue;
-      while (running < this.#temporary.length) {
-        const next = this.#temporary[running] ?? 0;
-        if ((numbers[next] ?? 0) > (numbers[slot] ?? 0)) break;
-        slots[length++] = next;
-        running += 1;
-      }
-      slots[length++] = slot;
-    }
-    for (; running < this.#temporary.length; running++) slots[length++] = this.#temporary[running] ?? 0;
-    return slots.subarray(0, length);
-  }
-
-  /** The slots of one mixture in ascending order on a coordinate axis: good ones, or bad and running ones. */
-  sortedSlots(axis: CoordinateAxis, isGood: Uint8Array, good: boolean): Uint32Array {
-    const isBefore = this.#isBefore(axis);
-    const running = good ? [] : [...this.#temporary].sort((a, b) => (isBefore(a, b) ? -1 : 1));
-    const slots = new Uint32Array(this.count + running.length);
-    let length = 0;
-    let next = 0;
-    for (let i = 0; i < this.count; i++) {
-      const slot = axis.sorted[i] ?? 0;
-      if ((isGood[slot] === 1) !== good) continue;
-      for (; next < running.length && isBefore(running[next] ?? 0, slot); next++) {
-        slots[length++] = running[next] ?? 0;
-      }
-      slots[length++] = slot;
-    }
-    for (; next < running.length; next++) slots[length++] = running[next] ?? 0;
-    return slots.subarray(0, length);
   }
 }

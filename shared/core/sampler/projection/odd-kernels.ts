@@ -4,8 +4,9 @@
  * Each needs a row of its own.
  */
 import type { CellsAxis } from './cells-axis.js';
+import type { ClassEnds } from './class-ends.js';
 
-/** One odd kernel: its position in kernel order, the number of its axis, and its class there. */
+/** One odd kernel: its position among the mixture's kernels, the number of its axis, and its class there. */
 export interface OddKernel {
   readonly position: number;
   readonly axis: number;
@@ -34,45 +35,37 @@ export class OddKernels {
     };
   }
 
-  /** Adds those of one axis. `slots` are in kernel order; `smallest` is in shares of the range. */
+  /** Adds those of one axis in a mixture of `n` kernels; `smallest` is in shares of the range, `at` gives positions. */
   find(
     axis: CellsAxis,
     t: number,
-    kernels: { slots: Uint32Array; smallest: number; classOf: (slot: number) => number },
+    kernels: { ends: ClassEnds; n: number; smallest: number; at: (slot: number) => number },
   ): void {
-    const { slots, smallest, classOf } = kernels;
-    const first = new Int32Array(axis.classes).fill(-1);
-    const last = new Int32Array(axis.classes).fill(-1);
-    for (let k = 0; k < slots.length; k++) {
-      const index = classOf(slots[k] ?? 0);
-      if ((first[index] ?? -1) < 0) first[index] = k;
-      last[index] = k;
-    }
+    const { ends, n, smallest, at } = kernels;
     const { lo, hi } = axis.scale;
     const W = hi - lo;
     const sigmas = new Set<number>();
-    const push = (position: number, index: number, gap: number): void => {
+    const push = (slot: number, index: number, gap: number): void => {
       const sigma = Math.min(gap, W);
       if (sigma <= smallest * W) return;
-      this.#positions.push(position);
+      this.#positions.push(at(slot));
       this.#axes.push(t);
       this.#indices.push(index);
       this.#sigmas.push(sigma);
       sigmas.add(sigma);
     };
-    const present = axis.classesByMean.filter((index) => (first[index] ?? -1) >= 0);
+    const present = axis.classesByMean.filter((index) => ends.first(index) >= 0);
     for (let i = 0; i < present.length; i++) {
       const index = present[i] ?? 0;
-      const start = first[index] ?? 0;
-      const end = last[index] ?? 0;
+      const first = ends.first(index);
+      const last = ends.last(index);
       const below = i > 0 ? axis.distance(present[i - 1] ?? 0, index) : 0;
       const above = i < present.length - 1 ? axis.distance(index, present[i + 1] ?? 0) : 0;
-      if (slots.length === 1)
-        push(start, index, Math.max((axis.means[index] ?? 0) - lo, hi - (axis.means[index] ?? 0)));
-      else if (start === end) push(start, index, Math.max(below, above));
+      if (n === 1) push(first, index, Math.max((axis.means[index] ?? 0) - lo, hi - (axis.means[index] ?? 0)));
+      else if (first === last) push(first, index, Math.max(below, above));
       else {
-        push(start, index, below);
-        push(end, index, above);
+        push(first, index, below);
+        push(last, index, above);
       }
     }
     this.masses += sigmas.size * axis.tableLength;

@@ -1,135 +1,111 @@
 /** A mixture laid out for summation over ranges of its kernels, for all candidates or for a few of them. */
 import type { RowPlan } from './row-plan.js';
-import { chunkLength, type Region, type ScreenMemory } from './screen-memory.js';
-import { stageTables } from './screen-program.js';
+import type { Block, Range, ScreenMemory } from './screen-memory.js';
+import { blockLanes, stageTables } from './screen-program.js';
 
-/** The kernels as the inner loop takes them: bad ones stand where their slots are, good ones one after the other. */
-export interface Kernels {
-  readonly count: number;
-  readonly rows: Uint32Array;
-  readonly centres: Float32Array;
-  readonly weights: Float32Array;
-  readonly scales: Float32Array;
-}
-
-/** A row number to be put back when the mixture is closed. */
-export interface ReplacedRow {
-  readonly at: number;
-  readonly row: number;
-}
-
-/** Share of a total that may be lost by dropping kernels that hardly matter. */
-const droppedShare = 2e-5;
-
+/**
+ * Share of a total that may be lost by dropping kernels that hardly matter: for bounds, which may be rough, and for sums
+ * that are compared with each other.
+ */
+export const roughShare = 1e-2;
+export const fineShare = 2e-5;
 export class OpenMixture {
-  /** Positions of kernels run from 0 to here; the newest come last. */
+  /** Positions of kernels run from 0 to here; the newest mostly come last. */
   readonly count: number;
   /** The prior's part of every candidate's total. */
   readonly prior: Float64Array;
-  readonly #kernels: Kernels;
   readonly #memory: ScreenMemory;
   readonly #plan: RowPlan;
-  readonly #largest: readonly number[];
-  readonly #replaced: readonly ReplacedRow[];
+  /** Products begin as large as they may, for the small ones would become denormal numbers, which are slow. */
+  readonly #headroom: number;
+  /** Product of the largest entries of all rows of a stage and the stages after it, by stage; at last 1. */
+  readonly #bounds: readonly number[];
 
-  /** `largest` is the largest entry of the rows of every table axis. */
+  /**
+   * `largest` is the largest entry of the rows of every table axis; what a kernel adds to a total, in units of the
+   * prior's part, may be multiplied by `headroom` without overflow.
+   */
   constructor(
-    kernels: Kernels,
+    count: number,
     rest: {
       memory: ScreenMemory;
       plan: RowPlan;
       prior: Float64Array;
       largest: readonly number[];
-      replaced: readonly ReplacedRow[];
+      headroom: number;
     },
   ) {
-    this.count = kernels.count;
+    this.count = count;
     this.prior = rest.prior;
-    this.#kernels = kernels;
     this.#memory = rest.memory;
     this.#plan = rest.plan;
-    this.#largest = rest.largest;
-    this.#replaced = rest.replaced;
-  }
-
-  /** What kernels `from` to `to` add for every candidate; the prior is not among them. */
-  sum(from: number, to: number): Float64Array {
-    const { wide } = this.#memory;
-    this.#setThresholds(wide, this.prior);
-    return this.#run(wide, this.prior.length, from, to);
-  }
-
-  /** The same for at most sixteen candidates, whose totals are known to be at least `least`. */
-  sumFor(
-    candidates: readonly number[],
-    least: readonly number[],
-    range: { from: number; to: number },
-  ): Float64Array {
-    const { wide, narrow, shape } = this.#memory;
-    const all = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-    const copy = (from: Column, to: Column, rows: readonly number[]): void => {
-      copyColumns(
-        { array: from, stride: wide.stride },
-        { array: to, stride: narrow.stride },
-        { rows, columns: candidates },
-      );
-    };
-    copy(wide.rows, narrow.rows, this.#plan.writtenRows);
-    copy(wide.points, narrow.points, all(shape.coordinates));
-    copy(wide.grids, narrow.grids, all(shape.grids));
-    copy(wide.factors, narrow.factors, all(shape.grids));
-    this.#plan.carryOut(narrow);
-    this.#setThresholds(narrow, least);
-    return this.#run(narrow, candidates.length, range.from, range.to);
-  }
-
-  /** Puts back what the mixture borrowed. */
-  close(): void {
-    for (const { at, row } of this.#replaced) this.#kernels.rows[at] = row;
-  }
-
-  #run(region: Region, candidates: number, from: number, to: number): Float64Array {
-    const memory = this.#memory;
-    const { rows, centres, weights, scales } = this.#kernels;
-    const { tables, coordinates } = memory.shape;
-    const totals = new Float64Array(candidates);
-    for (let start = from; start < to; start += chunkLength) {
-      const end = Math.min(start + chunkLength, to);
-      memory.weights.set(weights.subarray(start, end));
-      memory.ids.set(rows.subarray(start * tables, end * tables));
-      memory.centres.set(centres.subarray(start * coordinates, end * coordinates));
-      memory.scales.set(scales.subarray(start * coordinates, end * coordinates));
-      memory.addChunk(region, end - start, totals);
+    this.#headroom = rest.headroom;
+    const tables = rest.largest.length;
+    const bounds = Array.from({ length: Math.ceil(tables / stageTables) + 1 }, () => 1);
+    let bound = 1;
+    for (let t = tables - 1; t >= 0; t--) {
+      bound *= rest.largest[t] ?? 1;
+      if (t % stageTables === 0) bounds[t / stageTables] = bound;
     }
-    return totals;
+    this.#bounds = bounds;
+  }
+
+  /** Adds a range of kernels to the totals of all candidates; these begin with the prior's part, or more. */
+  sum(range: Range, totals: Float64Array, share: number): void {
+    this.#memory.wide.forEach((block, b) => {
+      const part = totals.subarray(b * blockLanes, b * blockLanes + block.used);
+      this.#add(block, part, { range, share, known: part });
+    });
+  }
+
+  /** Takes at most sixteen candidates together, until the next are taken. */
+  take(candidates: readonly number[]): void {
+    const { wide, narrow } = this.#memory;
+    narrow.take(candidates.length);
+    for (let i = 0; i < candidates.length; i++) {
+      const j = candidates[i] ?? 0;
+      const from = wide[Math.trunc(j / blockLanes)];
+      if (from === undefined) continue;
+      const lane = j % blockLanes;
+      for (const row of this.#plan.writtenRows) {
+        narrow.rows[row * blockLanes + i] = from.rows[row * blockLanes + lane] ?? 0;
+      }
+      for (let c = 0; c < this.#memory.coordinates; c++) {
+        narrow.points[c * blockLanes + i] = from.points[c * blockLanes + lane] ?? 0;
+      }
+      for (let a = 0; a < this.#memory.grids; a++) {
+        narrow.grids[a * blockLanes + i] = from.grids[a * blockLanes + lane] ?? 0;
+        narrow.factors[a * blockLanes + i] = from.factors[a * blockLanes + lane] ?? 0;
+      }
+    }
+    this.#plan.carryOut(narrow);
+  }
+
+  /**
+   * Adds a range of kernels to the totals of the candidates taken; `known` is what their totals are known to reach, at
+   * least what they are.
+   */
+  addTo(totals: Float64Array, range: Range, share: number, known: Float64Array = totals): void {
+    this.#add(this.#memory.narrow, totals, { range, share, known });
+  }
+
+  #add(
+    block: Block,
+    totals: Float64Array,
+    { range, share, known }: { range: Range; share: number; known: Float64Array },
+  ): void {
+    for (let j = 0; j < totals.length; j++) block.units[j] = this.#headroom / (known[j] ?? 1);
+    this.#setThresholds(block, share);
+    this.#memory.add(block, range, totals);
   }
 
   /**
    * After each stage a kernel may be dropped when even the largest factors still to come could not make all dropped
-   * kernels together matter beside what every total is known to reach.
+   * kernels together matter beside what every total is known to reach, which is the unit.
    */
-  #setThresholds({ thresholds }: Region, least: ArrayLike<number>): void {
-    let known = Infinity;
-    for (let j = 0; j < least.length; j++) known = Math.min(known, least[j] ?? 0);
-    let bound = 1;
-    for (let stage = thresholds.length - 1; stage >= 0; stage--) {
-      thresholds[stage] = (droppedShare * known) / (this.count + 1) / bound;
-      for (let t = stage * stageTables; t < Math.min((stage + 1) * stageTables, this.#largest.length); t++) {
-        bound *= this.#largest[t] ?? 1;
-      }
+  #setThresholds({ thresholds }: Block, share: number): void {
+    for (let stage = 0; stage < this.#bounds.length - 1; stage++) {
+      thresholds[stage] = (this.#headroom * share) / (this.count + 1) / (this.#bounds[stage + 1] ?? 1);
     }
-  }
-}
-
-type Column = Float32Array | Int32Array;
-
-/** Copies some columns of some rows into arrays of another width. */
-function copyColumns(
-  { array: from, stride: wide }: { array: Column; stride: number },
-  { array: to, stride: narrow }: { array: Column; stride: number },
-  { rows, columns }: { rows: readonly number[]; columns: readonly number[] },
-): void {
-  for (const row of rows) {
-    for (let j = 0; j < columns.length; j++) to[row * narrow + j] = from[row * wide + (columns[j] ?? 0)] ?? 0;
   }
 }

@@ -1,11 +1,11 @@
 /** How the rows of a mixture come about: written, filled from tables of masses, or multiplied from other rows. */
-import type { Region, ScreenMemory } from './screen-memory.js';
-import { fillJobWords, multiplyJobWords } from './screen-program.js';
+import type { Block, ScreenMemory } from './screen-memory.js';
+import { blockLanes, fillJobWords, multiplyJobWords } from './screen-program.js';
 
 export class RowPlan {
-  /** Where written rows go. */
-  readonly region: Region;
-  /** Rows that were written; a narrower region needs copies of them. */
+  /** Where written rows go: candidate j is in lane j mod 16 of block ⌊j / 16⌋. */
+  readonly blocks: readonly Block[];
+  /** Rows that were written; another block needs copies of them. */
   readonly writtenRows: number[] = [];
   readonly #memory: ScreenMemory;
   #fills = 0;
@@ -14,13 +14,25 @@ export class RowPlan {
 
   constructor(memory: ScreenMemory) {
     this.#memory = memory;
-    this.region = memory.wide;
+    this.blocks = memory.wide;
   }
 
-  /** Notes a row that the caller writes; returns the position of its first entry. */
-  written(row: number): number {
+  /** Writes a row: what it says about every candidate, or one number for all. */
+  write(row: number, values: ArrayLike<number> | number): void {
     this.writtenRows.push(row);
-    return row * this.region.stride;
+    const start = row * blockLanes;
+    for (let b = 0; b < this.blocks.length; b++) {
+      const block = this.blocks[b];
+      if (block === undefined) continue;
+      if (typeof values === 'number') block.rows.fill(values, start, start + block.used);
+      else for (let j = 0; j < block.used; j++) block.rows[start + j] = values[b * blockLanes + j] ?? 0;
+    }
+  }
+
+  /** Changes one entry of a written row. */
+  put(row: number, candidate: number, value: number): void {
+    const block = this.blocks[Math.trunc(candidate / blockLanes)];
+    if (block !== undefined) block.rows[row * blockLanes + (candidate % blockLanes)] = value;
   }
 
   /** Puts a table of masses down; returns its address. */
@@ -32,26 +44,28 @@ export class RowPlan {
   }
 
   /** The row becomes, for every candidate, the entry of a table at its position on an axis, times both factors. */
-  fill(row: number, table: { address: number; axis: number }, factor: number): void {
+  fill(row: number, address: number, axis: number, factor: number): void {
     const at = this.#fills * fillJobWords;
-    this.#memory.fillJobs[at] = row;
-    this.#memory.fillJobs[at + 1] = table.address;
-    this.#memory.fillJobs[at + 2] = table.axis;
-    this.#memory.fillJobFactors[at + 3] = factor;
+    const { fillJobs, fillJobFactors } = this.#memory;
+    fillJobs[at] = row;
+    fillJobs[at + 1] = address;
+    fillJobs[at + 2] = axis;
+    fillJobFactors[at + 3] = factor;
     this.#fills += 1;
   }
 
   /** The row becomes the product of two others; these must be written, filled, or multiplied before. */
   multiply(row: number, a: number, b: number): void {
     const at = this.#multiplications * multiplyJobWords;
-    this.#memory.multiplyJobs[at] = row;
-    this.#memory.multiplyJobs[at + 1] = a;
-    this.#memory.multiplyJobs[at + 2] = b;
+    const { multiplyJobs } = this.#memory;
+    multiplyJobs[at] = row;
+    multiplyJobs[at + 1] = a;
+    multiplyJobs[at + 2] = b;
     this.#multiplications += 1;
   }
 
-  /** Makes all planned rows of a region; what is written must be there. */
-  carryOut(region: Region): void {
-    this.#memory.fillRows(region, this.#fills, this.#multiplications);
+  /** Makes all planned rows of a block; what is written must be there. */
+  carryOut(block: Block): void {
+    this.#memory.fillRows(block, this.#fills, this.#multiplications);
   }
 }

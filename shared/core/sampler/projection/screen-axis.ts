@@ -99,12 +99,8 @@ export class ChoicesAxis implements TableAxis {
     const column = this.#candidates[i] ?? new Float64Array(0);
     const own = match(choices, kernels);
     const other = choices / kernels / (1 + choices / kernels);
-    const { rows, stride } = plan.region;
-    for (let choice = 0; choice < choices; choice++) {
-      const start = plan.written(firstRow + choice);
-      rows.fill(other, start, start + column.length);
-    }
-    for (let j = 0; j < column.length; j++) rows[(firstRow + (column[j] ?? 0)) * stride + j] = own;
+    for (let choice = 0; choice < choices; choice++) plan.write(firstRow + choice, other);
+    for (let j = 0; j < column.length; j++) plan.put(firstRow + (column[j] ?? 0), j, own);
   }
 }
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { assert } from '../../assert.js';
 import { Mt19937 } from '../mt19937.js';
 import { RowPlan } from './row-plan.js';
-import { chunkLength, ScreenMemory } from './screen-memory.js';
+import { ScreenMemory } from './screen-memory.js';
+import { blockBytes, blockLanes } from './screen-program.js';
 
-const shape = { grids: 0, fills: 0, multiplications: 0, masses: 0 };
+const shape = { grids: 0, fills: 0, multiplications: 0, masses: 0, scaled: true };
 
 describe('summation', () => {
   const memory = new ScreenMemory();
@@ -20,39 +22,50 @@ describe('summation', () => {
     '%d candidates, %d tables, %d coordinates, %d kernels',
     (...[candidates, tables, coordinates, kernels]) => {
       const rows = 50;
-      memory.begin({ ...shape, candidates, rows, tables, coordinates });
-      const { wide } = memory;
-      const { stride } = wide;
-      wide.thresholds.fill(0);
-      for (let i = 0; i < rows * stride; i++) wide.rows[i] = 0.2 + rng.nextDouble() * 3;
-      for (let i = 0; i < coordinates * stride; i++) wide.points[i] = rng.nextDouble();
-      const expected = new Float64Array(candidates);
-      const totals = new Float64Array(candidates);
-      for (let start = 0; start < kernels; start += chunkLength) {
-        const length = Math.min(chunkLength, kernels - start);
-        for (let k = 0; k < length; k++) {
-          memory.weights[k] = rng.nextDouble();
-          for (let t = 0; t < tables; t++) memory.ids[k * tables + t] = Math.floor(rng.nextDouble() * rows);
-          for (let c = 0; c < coordinates; c++) {
-            memory.centres[k * coordinates + c] = rng.nextDouble();
-            memory.scales[k * coordinates + c] = 1 + rng.nextDouble() * 5;
-          }
-          for (let j = 0; j < candidates; j++) {
-            let product = memory.weights[k] ?? 0;
-            for (let t = 0; t < tables; t++) {
-              product *= wide.rows[(memory.ids[k * tables + t] ?? 0) * stride + j] ?? 0;
-            }
-            let exponent = 0;
-            for (let c = 0; c < coordinates; c++) {
-              const distance =
-                (wide.points[c * stride + j] ?? 0) - (memory.centres[k * coordinates + c] ?? 0);
-              exponent += (distance * (memory.scales[k * coordinates + c] ?? 0)) ** 2;
-            }
-            expected[j] = (expected[j] ?? 0) + product * 2 ** -exponent;
-          }
-        }
-        memory.addChunk(wide, length, totals);
+      const scaled = kernels % 2 === 0;
+      memory.begin({ ...shape, candidates, rows, tables, coordinates, kernels, scaled });
+      const units = Array.from({ length: candidates }, () => 1 + rng.nextDouble());
+      for (const [b, block] of memory.wide.entries()) {
+        block.thresholds.fill(0);
+        for (let i = 0; i < rows * blockLanes; i++) block.rows[i] = 0.2 + rng.nextDouble() * 3;
+        for (let i = 0; i < coordinates * blockLanes; i++) block.points[i] = rng.nextDouble();
+        for (let j = 0; j < block.used; j++) block.units[j] = units[b * blockLanes + j] ?? 1;
       }
+      for (let c = 0; c < coordinates; c++) memory.scales[c] = 1 + rng.nextDouble() * 5;
+      const expected = new Float64Array(candidates);
+      for (let k = 0; k < kernels; k++) {
+        memory.weights[k] = rng.nextDouble();
+        for (let t = 0; t < tables; t++)
+          memory.ids[k * tables + t] = Math.floor(rng.nextDouble() * rows) * blockBytes;
+        for (let c = 0; c < coordinates; c++) {
+          memory.centres[k * coordinates + c] = rng.nextDouble();
+          if (scaled) memory.scales[k * coordinates + c] = 1 + rng.nextDouble() * 5;
+        }
+      }
+      for (let k = 0; k < kernels; k++) {
+        for (let j = 0; j < candidates; j++) {
+          const block = memory.wide[Math.floor(j / blockLanes)];
+          const lane = j % blockLanes;
+          let product = memory.weights[k] ?? 0;
+          for (let t = 0; t < tables; t++) {
+            product *= block?.rows[(memory.ids[k * tables + t] ?? 0) / 4 + lane] ?? 0;
+          }
+          let exponent = 0;
+          for (let c = 0; c < coordinates; c++) {
+            const distance =
+              (block?.points[c * blockLanes + lane] ?? 0) - (memory.centres[k * coordinates + c] ?? 0);
+            exponent += (distance * (memory.scales[(scaled ? k * coordinates : 0) + c] ?? 0)) ** 2;
+          }
+          expected[j] = (expected[j] ?? 0) + product * 2 ** -exponent;
+        }
+      }
+      const totals = new Float64Array(candidates);
+      const middle = Math.floor(kernels / 3);
+      memory.wide.forEach((block, b) => {
+        const part = totals.subarray(b * blockLanes, b * blockLanes + block.used);
+        memory.add(block, { from: 0, to: middle }, part);
+        memory.add(block, { from: middle, to: kernels }, part);
+      });
       totals.forEach((total, j) => {
         expect(Math.abs(total / (expected[j] ?? 0) - 1)).toBeLessThan(2e-5);
       });
@@ -60,16 +73,21 @@ describe('summation', () => {
   );
 
   it('drops a kernel once its product is at or below the threshold for all candidates of a block', () => {
-    memory.begin({ ...shape, candidates: 20, rows: 2, tables: 5, coordinates: 0 });
-    const { wide } = memory;
-    wide.rows.fill(0.5);
-    wide.rows[3] = 0.75;
+    memory.begin({ ...shape, candidates: 20, rows: 2, tables: 5, coordinates: 0, kernels: 1 });
+    for (const block of memory.wide) {
+      block.rows.fill(0.5);
+      block.units.fill(1, 0, block.used);
+    }
+    const [first] = memory.wide;
+    if (first !== undefined) first.rows[3] = 0.75;
     memory.weights.fill(1);
-    memory.ids.set([0, 0, 1, 1, 1]);
+    memory.ids.set([0, 0, blockBytes, blockBytes, blockBytes]);
     const totals = (thresholds: number[]): number[] => {
-      wide.thresholds.set(thresholds);
       const result = new Float64Array(20);
-      memory.addChunk(wide, 1, result);
+      memory.wide.forEach((block, b) => {
+        block.thresholds.set(thresholds);
+        memory.add(block, { from: 0, to: 1 }, result.subarray(b * blockLanes, b * blockLanes + block.used));
+      });
       return [...result];
     };
     const all = totals([0, 0]);
@@ -81,55 +99,77 @@ describe('summation', () => {
   });
 
   it('takes exponents beyond the range of single precision as nothing', () => {
-    memory.begin({ ...shape, candidates: 2, rows: 0, tables: 0, coordinates: 1 });
-    memory.wide.points.set([0, 100]);
+    memory.begin({ ...shape, candidates: 2, rows: 0, tables: 0, coordinates: 1, kernels: 1 });
+    const [block] = memory.wide;
+    assert(block !== undefined, 'there are candidates');
+    block.points.set([0, 100]);
+    block.units.fill(1);
     memory.weights[0] = 1;
     memory.centres[0] = 0;
     memory.scales[0] = 5;
     const totals = new Float64Array(2);
-    memory.addChunk(memory.wide, 1, totals);
+    memory.add(block, { from: 0, to: 1 }, totals);
     expect(totals[0]).toBe(1);
     expect(totals[1]).toBeLessThan(1e-30);
   });
 });
 
 describe('row plans', () => {
-  it('fill rows from tables and multiply them, in both regions', () => {
+  it('fill rows from tables and multiply them, in every block', () => {
     const memory = new ScreenMemory();
     const candidates = 21;
     memory.begin({
-      candidates,
-      tables: 1,
-      coordinates: 0,
-      grids: 2,
-      rows: 5,
-      fills: 2,
-      multiplications: 2,
-      masses: 12,
+      ...shape,
+      ...{
+        candidates,
+        tables: 1,
+        coordinates: 0,
+        grids: 2,
+        rows: 5,
+        fills: 2,
+        multiplications: 2,
+        masses: 12,
+      },
+      kernels: 0,
     });
     const plan = new RowPlan(memory);
-    const { wide, narrow } = memory;
-    for (const { grids, factors, stride } of [wide, narrow]) {
-      for (let j = 0; j < stride; j++) {
-        grids[stride + j] = 4 * (j % 5);
-        factors[stride + j] = j < candidates ? 2 : 0;
+    const blocks = [...memory.wide, memory.narrow];
+    memory.narrow.take(blockLanes);
+    for (const { grids, factors, used } of blocks) {
+      for (let j = 0; j < blockLanes; j++) {
+        grids[blockLanes + j] = 4 * (j % 5);
+        factors[blockLanes + j] = j < used ? 2 : 0;
       }
     }
     plan.table(Float32Array.of(9, 9, 9));
     const address = plan.table(Float32Array.of(1, 2, 3, 4, 5));
-    plan.fill(1, { address, axis: 1 }, 10);
-    for (const { rows, stride } of [wide, narrow]) {
-      for (let j = 0; j < stride; j++) rows[2 * stride + j] = j;
-    }
+    plan.fill(1, address, 1, 10);
+    for (const { rows } of blocks) for (let j = 0; j < blockLanes; j++) rows[2 * blockLanes + j] = j;
     plan.multiply(3, 1, 2);
     plan.multiply(4, 3, 3);
-    for (const region of [wide, narrow]) {
-      plan.carryOut(region);
-      for (let j = 0; j < Math.min(candidates, region.candidates); j++) {
+    for (const block of blocks) {
+      plan.carryOut(block);
+      for (let j = 0; j < block.used; j++) {
         const filled = 20 * ((j % 5) + 1);
-        const row = (r: number): number | undefined => region.rows[r * region.stride + j];
+        const row = (r: number): number | undefined => block.rows[r * blockLanes + j];
         expect([row(1), row(3), row(4)]).toEqual([filled, filled * j, (filled * j) ** 2]);
       }
     }
+  });
+
+  it('write rows where the candidates are', () => {
+    const memory = new ScreenMemory();
+    memory.begin({ ...shape, candidates: 18, tables: 1, coordinates: 0, rows: 2, kernels: 0 });
+    const plan = new RowPlan(memory);
+    plan.write(0, 7);
+    plan.write(
+      1,
+      Array.from({ length: 18 }, (_, j) => j),
+    );
+    plan.put(1, 17, 99);
+    const [first, second] = memory.wide;
+    expect([first?.rows[0], first?.rows[15], second?.rows[1], second?.rows[2]]).toEqual([7, 7, 7, 0]);
+    expect([first?.rows[16], first?.rows[31], second?.rows[16], second?.rows[17]]).toEqual([0, 15, 16, 99]);
+    expect(plan.writtenRows).toEqual([0, 1]);
   });
 });

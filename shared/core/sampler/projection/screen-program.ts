@@ -1,12 +1,13 @@
 /**
- * The inner loops of the sampler. `run` computes for every candidate j, Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)²,
- * in single precision, sixteen candidates at a time. Rows hold what each distinct one-dimensional kernel says about
- * every candidate, so that stepped and categorical parameters cost one multiplication and continuous ones share one
- * exponential. After every few rows a kernel is dropped whose product can no longer matter to any of the sixteen: in a
- * space with categorical parameters that is most of them.
+ * The inner loops of the sampler, for a block of sixteen candidates. `run` computes for every candidate j
+ * unit_j · Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)², in single precision. Rows hold what each distinct
+ * one-dimensional kernel says about every candidate, so that stepped and categorical parameters cost one multiplication
+ * and continuous ones share one exponential. After every few rows a kernel is dropped whose product can no longer matter
+ * to any of the sixteen.
  *
- * Single precision is twice as wide as double; its result only narrows the choice (see `space-model.ts`). Sums over a
- * chunk of kernels are kept short and added up in double precision, so that rounding does not grow with their number.
+ * The code is made for one number of tables and of coordinates: with everything unrolled it is half as long to run as
+ * with loops. Single precision is twice as wide as double; its result only narrows the choice (see `space-model.ts`). Sums
+ * over a chunk of kernels are kept short and added up in double precision, so that rounding does not grow with their number.
  */
 import {
   block,
@@ -17,15 +18,16 @@ import {
   leaveIf,
   local,
   loopWhile,
-  select,
   v128,
   wasmModule,
   when,
   type Code,
 } from './wasm-module.js';
 
-/** Candidates per turn of the inner loop: four vectors of four lanes. */
-export const blockLanes = 16;
+/** Vectors of four lanes per block. */
+const blockVectors = 4;
+/** Candidates per block. A row of a block has one number for each. */
+export const blockLanes = 4 * blockVectors;
 export const blockBytes = blockLanes * 4;
 /** Rows multiplied between two looks at whether the product still matters. */
 export const stageTables = 3;
@@ -34,22 +36,17 @@ const roundingMagic = 1.5 * 2 ** 23;
 /** Largest exponent of the factor 2^−e: beyond it the factor is as good as nothing, but still a normal number. */
 const exponentMax = 100;
 
-/**
- * What the loops read from the address that they are called with, one i32 each: numbers of things, addresses of arrays,
- * and the sizes of a row (as a power of two of bytes) and of the part of it that is used.
- */
+/** What the loops read from the address that they are called with, one i32 each: numbers of things, addresses of arrays. */
 export const parameterNames = [
-  ...(['kernels', 'tables', 'coordinates', 'fills', 'multiplications'] as const),
-  ...(['weights', 'ids', 'centres', 'scales', 'fillJobs', 'multiplyJobs'] as const),
-  ...(['rows', 'points', 'grids', 'factors', 'thresholds', 'totals'] as const),
-  ...(['strideShift', 'blocksBytes'] as const),
+  ...(['kernels', 'fills', 'multiplications', 'fillJobs', 'multiplyJobs'] as const),
+  ...(['weights', 'ids', 'centres', 'scales'] as const),
+  // From the scales of one kernel to the next one's, in bytes; 0 if all have the same.
+  'scaleStep' as const,
+  ...(['rows', 'points', 'grids', 'factors', 'units', 'thresholds', 'totals'] as const),
 ];
 export type ParameterName = (typeof parameterNames)[number];
 
-const i32Names = [
-  ...(['block', 'kernel', 'left', 'pointer', 'id', 'centre', 'scale', 'weight'] as const),
-  ...(['nextId', 'nextCentre', 'nextScale', 'unread', 'threshold'] as const),
-];
+const i32Names = ['pointer', 'left', 'offset', 'target', 'source', 'other'] as const;
 const vectorNames = [
   ...(['product0', 'product1', 'product2', 'product3'] as const),
   ...(['total0', 'total1', 'total2', 'total3'] as const),
@@ -64,69 +61,49 @@ const indexOf = new Map<Name, number>(
 const get = (name: Name): Code => local.get(indexOf.get(name) ?? 0);
 const set = (name: Name): Code => local.set(indexOf.get(name) ?? 0);
 const tee = (name: Name): Code => local.tee(indexOf.get(name) ?? 0);
-const quads = [0, 1, 2, 3] as const;
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+const quads = ([0, 1, 2, 3] as const).slice(0, blockVectors);
 const each = (body: (quad: 0 | 1 | 2 | 3) => Code[]): Code => quads.flatMap((quad) => body(quad).flat());
 const increment = (name: Name, by: Code): Code => [get(name), by, i32.add, set(name)].flat();
-/** Counts `left` down and leaves it on the stack: the loop's condition. */
+/** Counts down and leaves the rest on the stack: the loop's condition. */
 const countDown = (name: Name): Code => [get(name), i32.const(1), i32.sub, tee(name)].flat();
 
-/** product ← product · row[id], for the next `left` tables. */
-const multiplyRows: Code = loopWhile(
-  [get('rows'), get('id'), i32.load, get('strideShift'), i32.shl, i32.add, get('block'), i32.add].flat(),
-  set('pointer'),
-  each((q) => [get(`product${q}`), get('pointer'), v128.load(16 * q), f32x4.mul, set(`product${q}`)]),
-  increment('id', i32.const(4)),
-  countDown('left'),
-);
+/** product ← product · row[id], for table t. */
+const multiplyRow = (t: number): Code =>
+  [
+    [get('rows'), get('ids'), i32.load(4 * t), i32.add, set('pointer')].flat(),
+    each((q) => [get(`product${q}`), get('pointer'), v128.load(16 * q), f32x4.mul, set(`product${q}`)]),
+  ].flat();
 
-/** Whether any of the sixteen products is above the threshold of this stage. */
-const anyMatters: Code = [
-  [get('product0'), get('product1'), f32x4.pmax, get('product2'), get('product3'), f32x4.pmax].flat(),
-  [f32x4.pmax, get('threshold'), f32Load, f32x4.splat, f32x4.greater, v128.anyTrue].flat(),
-].flat();
+/** Whether any product is above the threshold of a stage. */
+const anyMatters = (stage: number): Code =>
+  [
+    get('product0'),
+    ...quads.slice(1).map((q) => [get(`product${q}`), f32x4.pmax].flat()),
+    [get('thresholds'), f32Load(4 * stage), f32x4.splat, f32x4.greater, v128.anyTrue].flat(),
+  ].flat();
 
 /** Multiplies all rows in stages; leaves the enclosing block when the product no longer matters. */
-const multiplyStages: Code = [
-  [get('tables'), set('unread'), get('thresholds'), set('threshold')].flat(),
-  loopWhile(
-    // left ← the smaller of stageTables and unread; unread ← unread − left.
-    [get('unread'), i32.const(stageTables), get('unread'), i32.const(stageTables), i32.ltU].flat(),
-    [select, set('left'), get('unread'), get('left'), i32.sub, set('unread')].flat(),
-    multiplyRows,
-    // Out of the stage loop, the surrounding `when` and the kernel's block.
-    [...anyMatters, ...i32.eqz, ...leaveIf(2)],
-    increment('threshold', i32.const(4)),
-    get('unread'),
-  ),
-].flat();
+const multiplyRows = (tables: number): Code =>
+  range(0, Math.ceil(tables / stageTables)).flatMap((stage) => [
+    ...range(stage * stageTables, Math.min((stage + 1) * stageTables, tables)).flatMap(multiplyRow),
+    ...[anyMatters(stage), i32.eqz, leaveIf(0)].flat(),
+  ]);
 
 /** exponent ← Σ_c ((x_c − u_c)·s_c)². */
-const sumSquares: Code = [
-  each((q) => [f32x4.const(0), set(`exponent${q}`)]),
-  [get('points'), get('block'), i32.add, set('pointer'), get('coordinates'), set('left')].flat(),
-  loopWhile(
-    [get('centre'), f32Load, f32x4.splat, set('splatCentre')].flat(),
-    [get('scale'), f32Load, f32x4.splat, set('splatScale')].flat(),
-    each((q) => [
-      get('pointer'),
-      v128.load(16 * q),
-      get('splatCentre'),
-      f32x4.sub,
-      get('splatScale'),
-      f32x4.mul,
-      tee('scratch'),
-      get('scratch'),
-      f32x4.mul,
-      get(`exponent${q}`),
-      f32x4.add,
-      set(`exponent${q}`),
-    ]),
-    increment('pointer', [i32.const(1), get('strideShift'), i32.shl].flat()),
-    increment('centre', i32.const(4)),
-    increment('scale', i32.const(4)),
-    countDown('left'),
-  ),
-].flat();
+const sumSquares = (coordinates: number): Code =>
+  range(0, coordinates).flatMap((c) =>
+    [
+      [get('centres'), f32Load(4 * c), f32x4.splat, set('splatCentre')].flat(),
+      [get('scales'), f32Load(4 * c), f32x4.splat, set('splatScale')].flat(),
+      each((q) => [
+        [get('points'), v128.load(c * blockBytes + 16 * q), get('splatCentre'), f32x4.sub].flat(),
+        [get('splatScale'), f32x4.mul, tee('scratch'), get('scratch'), f32x4.mul].flat(),
+        c === 0 ? [] : [get(`exponent${q}`), f32x4.add].flat(),
+        set(`exponent${q}`),
+      ]),
+    ].flat(),
+  );
 
 /** Coefficients of 2^f for |f| ≤ ½, highest power first: (ln 2)^k / k!, good to 2.5e-6. */
 const powerSeries = [5, 4, 3, 2, 1, 0].map((k) => {
@@ -146,56 +123,38 @@ const multiplyPowers: Code = each((q) => [
   [f32x4.mul, get(`product${q}`), f32x4.mul, set(`product${q}`)].flat(),
 ]);
 
-/** Adds one kernel to the totals of the present block of candidates. */
-const addKernel: Code = block(
-  [get('nextId'), set('id'), get('nextCentre'), set('centre'), get('nextScale'), set('scale')].flat(),
-  [get('weight'), f32Load, f32x4.splat, tee('product0'), tee('product1'), tee('product2')].flat(),
-  set('product3'),
-  [get('tables'), when(multiplyStages)].flat(),
-  [get('coordinates'), when(sumSquares, multiplyPowers)].flat(),
-  each((q) => [get(`total${q}`), get(`product${q}`), f32x4.add, set(`total${q}`)]),
-);
-
-/** Four bytes for each of as many entries as the parameter says. */
-const bytesOf = (name: Name): Code => [get(name), i32.const(2), i32.shl].flat();
+/** Adds one kernel to the totals. */
+const addKernel = (tables: number, coordinates: number): Code =>
+  block(
+    [get('weights'), f32Load(0), f32x4.splat, set('scratch')].flat(),
+    each((q) => [get('scratch'), get('units'), v128.load(16 * q), f32x4.mul, set(`product${q}`)]),
+    multiplyRows(tables),
+    coordinates > 0 ? [...sumSquares(coordinates), ...multiplyPowers] : [],
+    each((q) => [get(`total${q}`), get(`product${q}`), f32x4.add, set(`total${q}`)]),
+  );
 
 /** Reads all parameters into locals. */
-const prologue: Code = parameterNames.flatMap((name, i) =>
-  [[local.get(0), i32.const(4 * i), i32.add, i32.load, set(name)].flat()].flat(),
-);
+const prologue: Code = parameterNames.flatMap((name, i) => [local.get(0), i32.load(4 * i), set(name)].flat());
 
-const run: Code = [
-  prologue,
-  [i32.const(0), set('block')].flat(),
-  loopWhile(
+const run = (tables: number, coordinates: number): Code =>
+  [
+    prologue,
     each((q) => [f32x4.const(0), set(`total${q}`)]),
-    [get('weights'), set('weight'), get('ids'), set('nextId')].flat(),
-    [get('centres'), set('nextCentre'), get('scales'), set('nextScale')].flat(),
-    [get('kernels'), set('kernel')].flat(),
     loopWhile(
-      addKernel,
-      increment('weight', i32.const(4)),
-      increment('nextId', bytesOf('tables')),
-      increment('nextCentre', bytesOf('coordinates')),
-      increment('nextScale', bytesOf('coordinates')),
-      countDown('kernel'),
+      addKernel(tables, coordinates),
+      increment('weights', i32.const(4)),
+      increment('ids', i32.const(4 * tables)),
+      increment('centres', i32.const(4 * coordinates)),
+      increment('scales', get('scaleStep')),
+      countDown('kernels'),
     ),
-    [get('totals'), get('block'), i32.add, set('pointer')].flat(),
-    each((q) => [get('pointer'), get(`total${q}`), v128.store(16 * q)]),
-    [get('block'), i32.const(blockBytes), i32.add, tee('block'), get('blocksBytes'), i32.ltU].flat(),
-  ),
-].flat();
+    each((q) => [get('totals'), get(`total${q}`), v128.store(16 * q)]),
+  ].flat();
 
 /** The address of a row, or of another array of rows, whose number is on the stack. */
-const rowOf = (array: Name): Code => [get('strideShift'), i32.shl, get(array), i32.add].flat();
+const rowOf = (array: Name): Code => [i32.const(Math.log2(blockBytes)), i32.shl, get(array), i32.add].flat();
 /** The i32 of a job, `offset` bytes from its beginning. */
-const field = (offset: number): Code => [get('pointer'), i32.const(offset), i32.add, i32.load].flat();
-/** Everything for four candidates after the other, `block` counting the bytes. */
-const forLanes = (body: Code): Code =>
-  [
-    [i32.const(0), set('block')].flat(),
-    loopWhile(body, [get('block'), i32.const(16), i32.add, tee('block'), get('blocksBytes'), i32.ltU].flat()),
-  ].flat();
+const field = (offset: number): Code => [get('pointer'), i32.load(offset)].flat();
 
 /**
  * Fill jobs are four words: row, address in a table of masses, number of the axis, factor. For each candidate the
@@ -207,23 +166,19 @@ const fill: Code = [
   [get('fillJobs'), set('pointer'), get('fills'), set('left'), get('fills')].flat(),
   when(
     loopWhile(
-      [field(0), rowOf('rows'), set('id'), field(4), set('weight')].flat(),
-      [field(8), rowOf('grids'), set('centre'), field(8), rowOf('factors'), set('scale')].flat(),
-      [get('pointer'), i32.const(12), i32.add, f32Load, f32x4.splat, set('splatScale')].flat(),
-      forLanes(
-        [
-          [get('id'), get('block'), i32.add].flat(),
-          quads.slice(1).reduce<Code>((vector, lane) => {
-            const address = [get('centre'), get('block'), i32.add, i32.const(4 * lane), i32.add, i32.load];
-            return [...[...address, get('weight'), i32.add].flat(), ...vector];
-          }, []),
-          [get('centre'), get('block'), i32.add, i32.load, get('weight'), i32.add, v128.loadFirst].flat(),
-          // The addresses were put down from the last lane to the second, so that they come up from the second on.
-          [v128.loadLane(1), v128.loadLane(2), v128.loadLane(3)].flat(),
-          [get('scale'), get('block'), i32.add, v128.load(0), f32x4.mul, get('splatScale'), f32x4.mul].flat(),
-          v128.store(0),
-        ].flat(),
-      ),
+      [field(0), rowOf('rows'), set('target'), field(4), set('source')].flat(),
+      [field(8), rowOf('grids'), set('offset'), field(8), rowOf('factors'), set('other')].flat(),
+      [get('pointer'), f32Load(12), f32x4.splat, set('splatScale')].flat(),
+      each((q) => [
+        get('target'),
+        // The addresses are put down from the last lane to the second, so that they come up from the second on.
+        [3, 2, 1].flatMap((lane) =>
+          [get('offset'), i32.load(16 * q + 4 * lane), get('source'), i32.add].flat(),
+        ),
+        [get('offset'), i32.load(16 * q), get('source'), i32.add, v128.loadFirst].flat(),
+        [v128.loadLane(1), v128.loadLane(2), v128.loadLane(3)].flat(),
+        [get('other'), v128.load(16 * q), f32x4.mul, get('splatScale'), f32x4.mul, v128.store(16 * q)].flat(),
+      ]),
       increment('pointer', i32.const(4 * fillJobWords)),
       countDown('left'),
     ),
@@ -237,26 +192,29 @@ const multiply: Code = [
   [get('multiplyJobs'), set('pointer'), get('multiplications'), set('left'), get('multiplications')].flat(),
   when(
     loopWhile(
-      [field(0), rowOf('rows'), set('id'), field(4), rowOf('rows'), set('centre')].flat(),
-      [field(8), rowOf('rows'), set('scale')].flat(),
-      forLanes(
-        [
-          [get('id'), get('block'), i32.add, get('centre'), get('block'), i32.add, v128.load(0)].flat(),
-          [get('scale'), get('block'), i32.add, v128.load(0), f32x4.mul, v128.store(0)].flat(),
-        ].flat(),
-      ),
+      [field(0), rowOf('rows'), set('target'), field(4), rowOf('rows'), set('source')].flat(),
+      [field(8), rowOf('rows'), set('other')].flat(),
+      each((q) => [
+        [get('target'), get('source'), v128.load(16 * q)].flat(),
+        [get('other'), v128.load(16 * q), f32x4.mul, v128.store(16 * q)].flat(),
+      ]),
       increment('pointer', i32.const(4 * multiplyJobWords)),
       countDown('left'),
     ),
   ),
 ].flat();
 
-/** The bytes of the module with the three loops. */
-export function screenModule(): Uint8Array<ArrayBuffer> {
-  const locals = { i32s: parameterNames.length + i32Names.length, v128s: vectorNames.length };
+const locals = { i32s: parameterNames.length + i32Names.length, v128s: vectorNames.length };
+
+/** The bytes of the module with `fill` and `multiply`. */
+export function rowsModule(): Uint8Array<ArrayBuffer> {
   return wasmModule([
-    { name: 'run', ...locals, body: run },
     { name: 'fill', ...locals, body: fill },
     { name: 'multiply', ...locals, body: multiply },
   ]);
+}
+
+/** The bytes of the module with `run` for so many tables and coordinates. */
+export function sumModule(tables: number, coordinates: number): Uint8Array<ArrayBuffer> {
+  return wasmModule([{ name: 'run', ...locals, body: run(tables, coordinates) }]);
 }

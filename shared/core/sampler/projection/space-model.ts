@@ -9,23 +9,39 @@ import { SamplerError } from '../sampler-error.js';
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
 import { ParzenEstimator, type Columns } from '../tpe/parzen-estimator.js';
 import { mixtureWeights, rampWeights } from '../tpe/weights.js';
+import { BadKernels } from './bad-kernels.js';
 import { contenders } from './contenders.js';
+import { fineShare } from './open-mixture.js';
 import type { GoodTrials } from './good-trials.js';
 import { grown } from './growable.js';
 import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
 import { PointReader } from './point-reader.js';
 import type { ScreenMemory } from './screen-memory.js';
+import { goodKernels, type ScreenedKernels } from './screened-kernels.js';
 import type { TrialTable } from './trial-table.js';
 
-/** No slot. */
+/** No slot, or no row. */
 const none = 0xffffffff;
+/** From this share of new trials on, everything is computed anew. */
+const manyShare = 1 / 16;
 
 /** The good trials that are observations of a space, and the estimator fitted to them. */
 interface GoodSide {
   readonly slots: Uint32Array;
   readonly observationWeights: Float64Array;
   readonly estimator: ParzenEstimator;
+  /** For the screen, as of a version of the rows; made when first needed. */
+  kernels: ScreenedKernels | null;
+  rowsVersion: number;
+}
+
+/** A running trial that is an observation. */
+interface RunningObservation {
+  readonly slot: number;
+  readonly point: Float64Array;
+  /** The last suggestion that saw it. */
+  seenBy: number;
 }
 
 export class SpaceModel {
@@ -33,16 +49,18 @@ export class SpaceModel {
   readonly #rules: EstimatorRules;
   readonly #table: TrialTable;
   readonly #observations: Observations;
+  readonly #bad: BadKernels;
   readonly #screen: MixtureScreen;
   readonly #reader: PointReader;
   /** Rows of the table taken in so far. */
   #rowCount = 0;
+  /** Row of every slot with a finished trial. */
   #rowOfSlot = new Uint32Array(0);
   #slotOfRow = new Uint32Array(0);
-  #isGood = new Uint8Array(0);
   #goodTrials: GoodTrials | null = null;
   #goodSide: GoodSide | null = null;
-  #running: { readonly number: number; readonly point: Float64Array }[] = [];
+  readonly #running = new Map<number, RunningObservation>();
+  #suggestions = 0;
 
   /** `space` without single parameters, sorted by name. */
   constructor(space: Space, rules: EstimatorRules, table: TrialTable, memory: ScreenMemory) {
@@ -50,6 +68,7 @@ export class SpaceModel {
     this.#rules = rules;
     this.#table = table;
     this.#observations = new Observations(space, rules);
+    this.#bad = new BadKernels(this.#observations, rules, space.length);
     this.#reader = new PointReader(space);
     this.#screen = new MixtureScreen(this.#observations, rules, space.length, memory);
   }
@@ -72,60 +91,89 @@ export class SpaceModel {
   /** Takes in the trials that finished since the last suggestion. */
   #takeIn(): void {
     const table = this.#table;
+    if (this.#rowCount === table.count) return;
+    if (table.count - this.#rowCount > 8 + manyShare * this.#observations.count) this.#bad.expectMany();
     const columns = this.#space.map((parameter) => table.column(parameter.name));
     const point = new Float64Array(columns.length);
     this.#slotOfRow = grown(this.#slotOfRow, table.count);
     for (let row = this.#rowCount; row < table.count; row++) {
-      columns.forEach((column, i) => {
-        point[i] = column[row] ?? NaN;
-      });
-      if (point.some((value) => Number.isNaN(value))) {
-        this.#slotOfRow[row] = none;
-        continue;
-      }
-      const slot = this.#observations.count;
+      for (let i = 0; i < columns.length; i++) point[i] = columns[i]?.[row] ?? NaN;
+      const slot = point.some((value) => Number.isNaN(value)) ? none : this.#settle(table.number(row), point);
+      this.#slotOfRow[row] = slot;
+      if (slot === none) continue;
       this.#rowOfSlot = grown(this.#rowOfSlot, slot + 1);
       this.#rowOfSlot[slot] = row;
-      this.#slotOfRow[row] = slot;
-      this.#observations.add(table.number(row), point);
     }
     this.#rowCount = table.count;
   }
 
+  /** The slot of a trial that has finished: its old one if it ran, until then a bad trial. */
+  #settle(number: number, point: Float64Array): number {
+    const running = this.#running.get(number);
+    if (running !== undefined && isEqual(running.point, point)) {
+      this.#running.delete(number);
+      this.#observations.settle(running.slot);
+      return running.slot;
+    }
+    const slot = this.#observations.add(number, point, false);
+    this.#bad.add(slot);
+    return slot;
+  }
+
+  /** Lets running trials join the bad ones, and leave them again when they no longer run. */
   #setRunning(running: readonly RunningTrial[]): void {
-    this.#running = [];
+    this.#suggestions += 1;
+    const seenBy = this.#suggestions;
+    let seen = 0;
     for (const { number, params } of running) {
       const point = this.#reader.read(params, number);
-      if (point !== null) this.#running.push({ number, point });
+      if (point === null) continue;
+      seen += 1;
+      const known = this.#running.get(number);
+      if (known !== undefined && (known.point === point || isEqual(known.point, point))) {
+        known.seenBy = seenBy;
+        continue;
+      }
+      if (known !== undefined) this.#leave(number, known);
+      const slot = this.#observations.add(number, point, true);
+      this.#bad.add(slot);
+      this.#running.set(number, { slot, point, seenBy });
     }
-    this.#observations.setRunning(this.#running);
+    if (seen === this.#running.size) return;
+    for (const [number, known] of this.#running) if (known.seenBy !== seenBy) this.#leave(number, known);
+  }
+
+  #leave(number: number, { slot }: RunningObservation): void {
+    this.#running.delete(number);
+    this.#bad.remove(slot);
+    this.#observations.remove(slot);
   }
 
   /** The estimator of the good trials; it is refitted only when they change. */
   #side(good: GoodTrials): GoodSide {
     if (this.#goodSide !== null && this.#goodTrials === good) return this.#goodSide;
-    this.#isGood = grown(this.#isGood, this.#observations.numbers.length).fill(0);
     const kept = Array.from(good.rows.keys()).filter((i) => this.#slotOfRow[good.rows[i] ?? 0] !== none);
     const slots = Uint32Array.from(kept, (i) => this.#slotOfRow[good.rows[i] ?? 0] ?? 0);
-    for (const slot of slots) this.#isGood[slot] = 1;
+    const isGood = new Set(slots);
+    for (const slot of this.#goodSide?.slots ?? []) if (!isGood.has(slot)) this.#bad.add(slot);
+    for (const slot of slots) if (this.#bad.has(slot)) this.#bad.remove(slot);
     const { weights } = good;
     const observationWeights =
       weights === null ? rampWeights(slots.length) : Float64Array.from(kept, (i) => weights[i] ?? 0);
     const estimator = this.#estimator(slots, observationWeights);
     this.#goodTrials = good;
-    this.#goodSide = { slots, observationWeights, estimator };
+    this.#goodSide = { slots, observationWeights, estimator, kernels: null, rowsVersion: 0 };
     return this.#goodSide;
   }
 
   /** The plain estimator of the given slots. */
   #estimator(slots: Uint32Array, observationWeights: Float64Array): ParzenEstimator {
-    const lasting = this.#observations.count;
+    const running = new Map(Array.from(this.#running.values(), ({ slot, point }) => [slot, point]));
     const columns = this.#space.map((parameter, i) => {
       const column = this.#table.column(parameter.name);
-      return Float64Array.from(slots, (slot) =>
-        slot < lasting
-          ? (column[this.#rowOfSlot[slot] ?? 0] ?? NaN)
-          : (this.#running[slot - lasting]?.point[i] ?? NaN),
+      return Float64Array.from(
+        slots,
+        (slot) => running.get(slot)?.[i] ?? column[this.#rowOfSlot[slot] ?? 0] ?? NaN,
       );
     });
     return new ParzenEstimator(this.#space, columns, observationWeights, this.#rules);
@@ -133,9 +181,9 @@ export class SpaceModel {
 
   /** Position of the best candidate, the first one on a tie. */
   #best(side: GoodSide, columns: Columns, count: number): number {
-    const bad = this.#observations.badSlots(this.#isGood);
-    const contenders = distinct(columns, this.#contenders(side, bad, columns, count));
+    const contenders = distinct(columns, this.#contenders(side, columns, count));
     if (contenders.length === 1) return contenders[0] ?? 0;
+    const bad = this.#bad.slots();
     const badEstimator = this.#estimator(bad, rampWeights(bad.length));
     let best = contenders[0] ?? 0;
     let highest = -Infinity;
@@ -151,38 +199,32 @@ export class SpaceModel {
   }
 
   /** Candidates that may be the best, in order. */
-  #contenders(side: GoodSide, badSlots: Uint32Array, columns: Columns, count: number): number[] {
+  #contenders(side: GoodSide, columns: Columns, count: number): number[] {
     const all = Array.from({ length: count }, (_, j) => j);
     if (count === 1 || !this.#observations.screenable) return all;
     for (const axis of this.#observations.tables) axis.setCandidates(columns);
-    const { priorWeight } = this.#rules;
-    const isGood = this.#isGood;
-    const good = this.#screen.open(
-      {
-        slots: side.slots,
-        weights: mixtureWeights(side.observationWeights, priorWeight),
-        isGood,
-        good: true,
-      },
-      columns,
-    );
+    const good = this.#screen.open(this.#goodKernels(side), columns);
     if (good === null) return all;
-    const goodTotals = good.sum(0, good.count).map((total, j) => total + (good.prior[j] ?? 0));
-    good.close();
-    const bad = this.#screen.open(
-      {
-        slots: badSlots,
-        weights: mixtureWeights(rampWeights(badSlots.length), priorWeight),
-        isGood,
-        good: false,
-      },
-      columns,
-    );
+    const goodTotals = good.prior.slice();
+    good.sum({ from: 0, to: good.count }, goodTotals, fineShare);
+    const bad = this.#screen.open(this.#bad.current(), columns);
     if (bad === null) return all;
-    const found = contenders(goodTotals, bad);
-    bad.close();
-    return found ?? all;
+    return contenders(goodTotals, bad) ?? all;
   }
+
+  #goodKernels(side: GoodSide): ScreenedKernels {
+    const { rowsVersion } = this.#observations;
+    if (side.kernels !== null && side.rowsVersion === rowsVersion) return side.kernels;
+    const { slots, observationWeights } = side;
+    const weights = mixtureWeights(observationWeights, this.#rules.priorWeight);
+    side.kernels = goodKernels(this.#observations, { slots, weights }, this.#space.length, this.#rules);
+    side.rowsVersion = rowsVersion;
+    return side.kernels;
+  }
+}
+
+function isEqual(a: Float64Array, b: Float64Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Of equal candidates only the first: they score the same. */

@@ -1,7 +1,7 @@
 /**
  * As much of a WebAssembly assembler as one function with SIMD needs: instructions are byte lists, named as in the
  * specification's text format. The binary is small enough to be written out by hand, which saves a compiler in the
- * build; `product-sums.ts` holds the only program.
+ * build; `screen-program.ts` holds the only program.
  */
 export type Code = readonly number[];
 
@@ -42,13 +42,13 @@ export const i32 = {
   add: [0x6a] as Code,
   sub: [0x6b] as Code,
   shl: [0x74] as Code,
-  ltU: [0x49] as Code,
   eqz: [0x45] as Code,
-  /** Load from the address on the stack. */
-  load: [0x28, 2, 0] as Code,
+  /** Load from so many bytes behind the address on the stack. */
+  load: (offset: number): Code => [0x28, 2, ...unsigned(offset)],
 };
 
-export const f32Load: Code = [0x2a, 2, 0];
+/** Load from so many bytes behind the address on the stack. */
+export const f32Load = (offset: number): Code => [0x2a, 2, ...unsigned(offset)];
 
 export const v128 = {
   load: (offset: number): Code => [...simd(0x00), 2, ...unsigned(offset)],
@@ -90,8 +90,6 @@ export const loopWhile = (...body: Code[]): Code => [0x03, 0x40, ...body.flat(),
 export const block = (...body: Code[]): Code => [0x02, 0x40, ...body.flat(), 0x0b];
 /** Ends the construct `depth` levels out (0 the innermost) if the i32 on the stack is not zero. */
 export const leaveIf = (depth: number): Code => [0x0d, depth];
-/** The first of two operands if the i32 on top of the stack is not zero, else the second. */
-export const select: Code = [0x1b];
 /** The body if the i32 on the stack is not zero. */
 export const when = (...body: Code[]): Code => [0x04, 0x40, ...body.flat(), 0x0b];
 
