@@ -81,6 +81,23 @@ export interface RandomStudy {
   readonly running: readonly RunningTrial[];
 }
 
+/**
+ * What runs when the first `seen` trials of a study have finished: some of those that finish next, as they are or with
+ * their values copied, and some of those that never finish.
+ */
+export function runningAfter(study: RandomStudy, seen: number, chance: Chance): RunningTrial[] {
+  const next = study.finished.slice(seen, seen + 8).filter(() => chance.is(0.7));
+  const started = next.map(({ number, params }) => ({
+    number,
+    params: chance.is(0.5) ? params : { ...params },
+  }));
+  const stuck = study.running.filter(() => chance.is(0.8));
+  return [...started, ...stuck].sort((a, b) => a.number - b.number);
+}
+
+/** How many times as many random studies as usual to try: PARZEN_SAMPLER_STUDIES=20 takes some minutes. */
+export const studiesFactor = Number(process.env['PARZEN_SAMPLER_STUDIES'] ?? 1);
+
 /** A study of `count` trials, finished and running. */
 export function randomStudy(chance: Chance, count: number): RandomStudy {
   const space = Array.from({ length: 1 + chance.below(7) }, (_, i) => randomParameter(`p${i}`, chance));
@@ -91,12 +108,19 @@ export function randomStudy(chance: Chance, count: number): RandomStudy {
   const absent = settings.group || chance.is(0.1) ? 0.2 : 0;
   const constrained = chance.is(0.15);
   const levels = chance.of([3, 1e6]);
-  const params = (): Params =>
-    Object.fromEntries(
+  const repeated = chance.of([0, 0, 0.3]);
+  const earlier: Params[] = [];
+  const params = (): Params => {
+    const again = chance.is(repeated) ? earlier[chance.below(earlier.length)] : undefined;
+    if (again !== undefined) return { ...again };
+    const fresh = Object.fromEntries(
       space.flatMap((p): [string, ParameterValue][] =>
         chance.is(absent) ? [] : [[p.name, randomValue(p, chance, off)]],
       ),
     );
+    earlier.push(fresh);
+    return fresh;
+  };
   const trials = Array.from({ length: count }, (_, number): FinishedTrial | RunningTrial => {
     const constraints = constrained && chance.is(0.8) ? { constraints: [chance.rng.nextDouble() - 0.6] } : {};
     if (chance.is(0.1)) return { number, params: params() };

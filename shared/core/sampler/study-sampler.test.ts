@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Chance, randomStudy, type RandomStudy } from './random-study.test-helper.js';
+import {
+  Chance,
+  randomStudy,
+  runningAfter,
+  studiesFactor,
+  type RandomStudy,
+} from './random-study.test-helper.js';
 import { SamplerSession } from './sampler-session.js';
 import { StudySampler } from './study-sampler.js';
 import type { RunningTrial } from './sampler.js';
@@ -7,45 +13,80 @@ import { complete, request, settings } from './suggest.test-helper.js';
 import { suggestPlainly } from './suggest.js';
 import { makeCategorical, makeFloat } from '../space/make-parameter.js';
 
-/** Suggests plainly and from the projection after some of the trials; both must be the same to the last bit. */
-function compare(study: RandomStudy, sampler: StudySampler, seen: number, seed: number): void {
+/**
+ * Suggests plainly and from the projection after some of the trials; both must be the same to the last bit. Two or three
+ * suggestions in a row, nothing being told in between, the earlier ones running.
+ */
+function compare(study: RandomStudy, sampler: StudySampler, seen: number, chance: Chance): void {
   const finished = study.finished.slice(0, seen).sort((a, b) => a.number - b.number);
-  const asked = { number: study.finished.length + study.running.length, running: study.running };
-  const plain = suggestPlainly({ ...study.request, ...asked, finished }, new SamplerSession(seed));
-  expect(sampler.suggestWithSeed(asked, seed), `study ${seed} after ${seen} trials`).toEqual(plain);
+  const running = runningAfter(study, seen, chance);
+  let number = study.finished.length + study.running.length;
+  for (let asks = chance.of([1, 1, 2, 3]); asks > 0; asks--) {
+    const seed = chance.below(2 ** 32);
+    const asked = { number, running };
+    const plain = suggestPlainly({ ...study.request, ...asked, finished }, new SamplerSession(seed));
+    expect(sampler.suggestWithSeed(asked, seed), `after ${seen} trials, ask seed ${seed}`).toEqual(plain);
+    running.push({ number, params: plain });
+    number += 1;
+  }
+}
+
+/** Folds a study in, comparing where `isDue` says so and at the end; failures name the study's seed. */
+function walk(seed: number, count: number, isDue: (seen: number, chance: Chance) => boolean): void {
+  const chance = new Chance(seed);
+  const study = randomStudy(chance, count);
+  const sampler = new StudySampler(study.request);
+  try {
+    for (const [i, trial] of study.finished.entries()) {
+      sampler.fold(trial);
+      if (i + 1 === study.finished.length || isDue(i + 1, chance)) compare(study, sampler, i + 1, chance);
+    }
+  } catch (error) {
+    throw new Error(`study of seed ${seed}, ${count} trials`, { cause: error });
+  }
 }
 
 describe('StudySampler agrees with the plain suggestion', () => {
-  it.each([0, 1, 2, 3, 4, 5, 6, 7])('on random studies, block %d', { timeout: 240_000 }, (block) => {
-    for (let i = 0; i < 40; i++) {
-      const seed = block * 1000 + i;
-      const chance = new Chance(seed);
-      const count = chance.of([4, 12, 30, 60, 120]);
-      const study = randomStudy(chance, count);
-      const sampler = new StudySampler(study.request);
-      let seen = 0;
-      for (const trial of study.finished) {
-        sampler.fold(trial);
-        seen += 1;
-        if (seen === study.finished.length || chance.is(8 / count)) compare(study, sampler, seen, seed);
+  const counts = [4, 12, 30, 60, 120];
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    'on random studies, block %d',
+    { timeout: 240_000 * studiesFactor },
+    (block) => {
+      for (let i = 0; i < 40 * studiesFactor; i++) {
+        const count = counts[i % counts.length] ?? 4;
+        walk(block * 100_000 + i, count, (_, chance) => chance.is(6 / count));
       }
-    }
-  });
+    },
+  );
 
   it.each([0, 1, 2, 3])(
     'on longer ones, whose kernels are added up in parts, block %d',
-    { timeout: 240_000 },
+    { timeout: 240_000 * studiesFactor },
     (block) => {
-      for (let i = 0; i < 6; i++) {
-        const seed = 50_000 + block * 1000 + i;
-        const chance = new Chance(seed);
-        const study = randomStudy(chance, chance.of([350, 500, 800]));
-        const sampler = new StudySampler(study.request);
-        for (const [seen, trial] of study.finished.entries()) {
-          sampler.fold(trial);
-          if (seen + 1 === study.finished.length || chance.is(0.004)) compare(study, sampler, seen + 1, seed);
-        }
+      for (let i = 0; i < 6 * studiesFactor; i++) {
+        walk(1_000_000 + block * 100_000 + i, [350, 500, 800][i % 3] ?? 350, (_, chance) => chance.is(0.003));
       }
+    },
+  );
+
+  it(
+    'where the ramp of weights begins and where the smallest bandwidth stops to shrink',
+    { timeout: 120_000 * studiesFactor },
+    () => {
+      // About a tenth of the trials are good and a tenth never finish: 20 to 40 bad ones, and 90 to 110.
+      const isDue = (seen: number): boolean => (seen >= 22 && seen <= 34) || (seen >= 100 && seen <= 124);
+      for (let i = 0; i < 8 * studiesFactor; i++)
+        walk(2_000_000 + i, 140, (seen, chance) => isDue(seen) && chance.is(0.4));
+    },
+  );
+
+  it(
+    'when trials are taken in by the thousand and then one by one',
+    { timeout: 120_000 * studiesFactor },
+    () => {
+      for (let i = 0; i < 2 * studiesFactor; i++)
+        walk(3_000_000 + i, 1_200, (seen) => seen > 1_000 && seen % 20 === 0);
     },
   );
 });
@@ -90,6 +131,34 @@ describe('StudySampler', () => {
       running.push({ number, params: sampler.suggest({ number, running }) });
     }
     expect(new Set(running.map(({ params }) => params['x'])).size).toBe(64);
+  });
+
+  it('goes on where a running trial comes back with other values, or finishes with them', () => {
+    const sampler = new StudySampler({ ...study, settings: { ...settings, constantLiar: true } });
+    const fresh = new StudySampler({ ...study, settings: { ...settings, constantLiar: true } });
+    for (const trial of trials) sampler.fold(trial);
+    for (const trial of trials) fresh.fold(trial);
+    sampler.suggest({ number: 50, running: [{ number: 45, params: { x: 0.1, c: 'a' } }] });
+    sampler.suggest({ number: 50, running: [{ number: 45, params: { x: 0.8, c: 'b' } }] });
+    sampler.fold(complete(45, { x: 0.4, c: 'a' }, 3));
+    fresh.fold(complete(45, { x: 0.4, c: 'a' }, 3));
+    for (const running of [[{ number: 45, params: { x: 0.4, c: 'a' } }], []]) {
+      expect(sampler.suggest({ number: 51, running })).toEqual(fresh.suggest({ number: 51, running }));
+    }
+  });
+
+  it('there is room for thousands in one process', { timeout: 60_000 }, () => {
+    const running: RunningTrial[] = [];
+    const seen = new Set<string>();
+    const kept: StudySampler[] = [];
+    for (let seed = 0; seed < 4_000; seed++) {
+      const sampler = new StudySampler({ ...study, settings: { ...settings, seed } });
+      for (const trial of trials.slice(0, 12)) sampler.fold(trial);
+      seen.add(JSON.stringify(sampler.suggest({ number: 40, running })));
+      kept.push(sampler);
+    }
+    expect(kept.length).toBe(4_000);
+    expect(seen.size).toBeGreaterThan(3_000);
   });
 
   it('the random sampler needs no history', () => {
