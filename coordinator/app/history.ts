@@ -4,6 +4,7 @@ import type { FinishedTrial } from '../../shared/core/sampler/sampler.js';
 import { StudySampler } from '../../shared/core/sampler/study-sampler.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
+import { BestSoFar } from '../../shared/core/study/ranking.js';
 import type { TrialReason } from '../../shared/core/study/trial.js';
 import type { Commitment, StudyTransaction, TrialRecord } from '../storage/port.js';
 
@@ -11,14 +12,15 @@ import type { Commitment, StudyTransaction, TrialRecord } from '../storage/port.
 const pageSize = 1_000;
 
 /**
- * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one. A cache: it
+ * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one, and what
+ * else is asked of all of them; the trials themselves, which take many times as much memory, are not kept. A cache: it
  * can be dropped at any time, and is brought up to date inside the transaction that uses it. What it reads there is
  * committed, because every finish happens under the study's lock, or it finished earlier in the same transaction: should
  * that one come to nothing, the projection is no longer true and another is made.
  */
 export class History {
   readonly #objectives: readonly Objective[];
-  readonly #finished: FinishedTrial[] = [];
+  readonly #best: BestSoFar;
   readonly #reasons: Partial<Record<TrialReason, number>> = {};
   #finishSequence = 0;
   /** The latest transaction whose own finishes were folded in. */
@@ -29,12 +31,13 @@ export class History {
 
   constructor(definition: StudyDefinition) {
     this.#objectives = definition.objectives;
+    this.#best = new BestSoFar(definition.objectives.map(({ direction }) => direction));
     this.sampler = samplerOf(definition);
   }
 
-  /** COMPLETE and PRUNED trials in number order. */
-  get finished(): readonly FinishedTrial[] {
-    return this.#finished;
+  /** Numbers of the best COMPLETE trials, in order: one, or with several objectives the Pareto front. */
+  get best(): readonly number[] {
+    return this.#best.trials.map(({ number }) => number);
   }
 
   /** Finished trials, of all finished states, by reason. */
@@ -66,13 +69,7 @@ export class History {
     const seen = asFinishedTrial(this.#objectives, trial);
     if (seen === null) return;
     this.sampler.fold(seen);
-    this.#insert(seen);
-  }
-
-  #insert(trial: FinishedTrial): void {
-    let position = this.#finished.length;
-    while (position > 0 && (this.#finished[position - 1]?.number ?? -1) > trial.number) position -= 1;
-    this.#finished.splice(position, 0, trial);
+    if (seen.state === 'COMPLETE') this.#best.add(seen);
   }
 }
 

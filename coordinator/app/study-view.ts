@@ -1,4 +1,3 @@
-import { bestTrials } from '../../shared/core/study/ranking.js';
 import type { StudyView } from '../../shared/core/study/study.js';
 import type { Trial, TrialState } from '../../shared/core/study/trial.js';
 import type { StudyRecord, TrialRecord } from '../storage/port.js';
@@ -53,10 +52,7 @@ async function view(context: AppContext, found: StudyRecord): Promise<StudyView>
     reasons: history.reasons,
     oomAttempts: attempts.oom ?? 0,
     attempts,
-    best: bestTrials(
-      definition.objectives.map(({ direction }) => direction),
-      history.finished.flatMap((trial) => (trial.state === 'COMPLETE' ? [trial] : [])),
-    ).map(({ number }) => number),
+    best: history.best,
     workersAlive: workers.filter(({ lastSeenAtMs }) => lastSeenAtMs >= aliveSinceMs).length,
   };
 }

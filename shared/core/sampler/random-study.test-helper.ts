@@ -95,9 +95,6 @@ export function runningAfter(study: RandomStudy, seen: number, chance: Chance): 
   return [...started, ...stuck].sort((a, b) => a.number - b.number);
 }
 
-/** How many times as many random studies as usual to try: PARZEN_SAMPLER_STUDIES=20 takes some minutes. */
-export const studiesFactor = Number(process.env['PARZEN_SAMPLER_STUDIES'] ?? 1);
-
 /** A study of `count` trials, finished and running. */
 export function randomStudy(chance: Chance, count: number): RandomStudy {
   const space = Array.from({ length: 1 + chance.below(7) }, (_, i) => randomParameter(`p${i}`, chance));

@@ -1,17 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import {
-  Chance,
-  randomStudy,
-  runningAfter,
-  studiesFactor,
-  type RandomStudy,
-} from './random-study.test-helper.js';
+import { Chance, randomStudy, runningAfter, type RandomStudy } from './random-study.test-helper.js';
 import { SamplerSession } from './sampler-session.js';
 import { StudySampler } from './study-sampler.js';
 import type { RunningTrial } from './sampler.js';
 import { complete, request, settings } from './suggest.test-helper.js';
 import { suggestPlainly } from './suggest.js';
 import { makeCategorical, makeFloat } from '../space/make-parameter.js';
+
+/** How many times as many random studies as usual to try: PARZEN_SAMPLER_STUDIES=20 takes some minutes. */
+const studiesFactor = Number(process.env['PARZEN_SAMPLER_STUDIES'] ?? 1);
 
 /**
  * Suggests plainly and from the projection after some of the trials; both must be the same to the last bit. Two or three

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Direction } from '../sampler/sampler.js';
-import { bestTrials, topTrials, type Rankable } from './ranking.js';
+import { BestSoFar, bestTrials, topTrials, type Rankable } from './ranking.js';
 
 const trialsOf = (...values: number[][]): Rankable[] =>
   values.map((each, number) => ({ number, values: each }));
@@ -57,6 +57,34 @@ describe('with several directions', () => {
           wanted.push(...rest.filter((trial) => isFree(trial, rest)));
         expect(topTrials(directions, trials, count)).toEqual(wanted.slice(0, count));
       }),
+    );
+  });
+});
+
+describe('the best so far', () => {
+  const value = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constantFrom(NaN, Infinity, -Infinity, -0));
+
+  it('are the best of all, whatever the order in which trials come', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<Direction[]>(
+          ['minimize'],
+          ['maximize'],
+          ['maximize', 'minimize'],
+          ['minimize', 'minimize', 'maximize'],
+        ),
+        fc.array(fc.array(value, { minLength: 1, maxLength: 3 }), { maxLength: 30 }),
+        fc.infiniteStream(fc.nat()),
+        (directions, values, order) => {
+          const trials = trialsOf(...values);
+          const best = new BestSoFar(directions);
+          const shuffled = trials
+            .map((trial) => ({ trial, key: order.next().value ?? 0 }))
+            .sort((a, b) => a.key - b.key);
+          for (const { trial } of shuffled) best.add(trial);
+          expect(numbers(best.trials)).toEqual(numbers(bestTrials(directions, trials)));
+        },
+      ),
     );
   });
 });

@@ -36,6 +36,42 @@ export function topTrials<T extends Rankable>(
     .map(({ trial }) => trial);
 }
 
+/**
+ * The best trials as they come in, in any order: what `bestTrials` says of all so far, at the cost of one look at the best
+ * for each, and without keeping the others.
+ */
+export class BestSoFar {
+  readonly #directions: readonly Direction[];
+  #best: Rankable[] = [];
+
+  constructor(directions: readonly Direction[]) {
+    this.#directions = directions;
+  }
+
+  add({ number, values }: Rankable): void {
+    if (values.length !== this.#directions.length || values.some(Number.isNaN)) return;
+    if (this.#best.some((other) => this.#beats(other, { number, values }))) return;
+    this.#best = this.#best.filter((other) => !this.#beats({ number, values }, other));
+    this.#best.push({ number, values: [...values] });
+  }
+
+  /** In number order. */
+  get trials(): readonly Rankable[] {
+    return this.#best.toSorted((a, b) => a.number - b.number);
+  }
+
+  /** Whether one trial keeps another from being among the best: nowhere worse, and somewhere better or the only objective. */
+  #beats(a: Rankable, b: Rankable): boolean {
+    let isBetter = false;
+    for (const [i, direction] of this.#directions.entries()) {
+      const [x = NaN, y = NaN] = [a.values[i], b.values[i]];
+      if (direction === 'maximize' ? x < y : x > y) return false;
+      if (x !== y) isBetter = true;
+    }
+    return isBetter || (this.#directions.length === 1 && a.number < b.number);
+  }
+}
+
 interface Ranked<T> {
   readonly trial: T;
   /** 0 is best. */

@@ -19,16 +19,19 @@ const leadersMax = 16;
 /** Fewer kernels are not worth several passes. */
 const kernelsMin = 256;
 
+/** What is asked of the bad mixture. */
+export type SummedMixture = Pick<OpenMixture, 'count' | 'prior' | 'sum' | 'take' | 'addTo'>;
+
 /** The sums of the bad mixture as they grow, and the bounds on the scores that follow from them. */
 class GrowingSums {
   /** Upper bounds on ln l − ln g, but for rounding: kernels not yet added, or dropped, can only add to g. */
   readonly bounds: Float64Array;
   readonly #logGood: Float64Array;
-  readonly #bad: OpenMixture;
+  readonly #bad: SummedMixture;
   readonly #known: Float64Array;
 
   /** With the kernels of one range. */
-  constructor(good: Float64Array, bad: OpenMixture, { range, share }: { range: Range; share: number }) {
+  constructor(good: Float64Array, bad: SummedMixture, { range, share }: { range: Range; share: number }) {
     this.#logGood = good.map((total) => Math.log(total));
     this.#bad = bad;
     this.#known = bad.prior.slice();
@@ -88,7 +91,7 @@ class GrowingSums {
  * the others go on part by part, for as long as their bound is not below the best score found. All this is done roughly;
  * if several are left, finely for these.
  */
-export function contenders(good: Float64Array, bad: OpenMixture): number[] | null {
+export function contenders(good: Float64Array, bad: SummedMixture): number[] | null {
   const all = Array.from(good.keys());
   const isShort = good.length <= leadersMax || bad.count < kernelsMin;
   const starts = parts.map((part) => (isShort ? 0 : Math.floor(bad.count * (1 - part))));

@@ -38,6 +38,18 @@ function screenErrors(seed: number, memory: ScreenMemory): number[] {
     // Now and then everything is brought up to date, so that later kernels are taken in one by one.
     if (chance.is(0.1)) badKernels.current();
   }
+  // Some kernels leave and come back, as running trials and good ones do.
+  for (let slot = 0; slot < count; slot++) {
+    if (isGood[slot] === true || !chance.is(0.2)) continue;
+    badKernels.remove(slot);
+    if (chance.is(0.3)) badKernels.current();
+    badKernels.add(slot);
+  }
+  for (let slot = 0; slot < count; slot++) {
+    if (isGood[slot] === true || !chance.is(0.1)) continue;
+    badKernels.remove(slot);
+    isGood[slot] = true;
+  }
   const candidates = Array.from({ length: 24 }, internal);
   const columns = space.map((_, i) => Float64Array.from(candidates, (candidate) => candidate[i] ?? 0));
   for (const axis of observations.tables) axis.setCandidates(columns);

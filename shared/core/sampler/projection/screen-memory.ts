@@ -172,6 +172,11 @@ export class ScreenMemory {
     this.#multiply = loopOf(rows, 'multiply');
   }
 
+  /** Its size; it only grows. */
+  get byteLength(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
   /** A block for a few candidates beside those of `wide`. */
   get narrow(): Block {
     assert(this.#narrow !== null, 'begin comes first');
