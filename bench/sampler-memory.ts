@@ -5,7 +5,7 @@
 import { History } from '../coordinator/app/history.js';
 import type { StudyTransaction, TrialRecord } from '../coordinator/storage/port.js';
 import { sharedScreenMemory } from '../shared/core/sampler/projection/screen-memory.js';
-import type { TpeRules } from '../shared/core/sampler/sampler.js';
+import type { RunningTrial, TpeRules } from '../shared/core/sampler/sampler.js';
 import type { StudyDefinition } from '../shared/core/study/definition.js';
 import { v6History, v6Score, v6Settings, v6Space } from './sampler-study.js';
 
@@ -58,7 +58,7 @@ async function measure(rules: TpeRules, finished: number): Promise<MemoryFigures
   const history = new History(definition);
   await history.refresh(transactionOf(finished, records));
   const foldMs = performance.now() - start;
-  const running = [];
+  const running: RunningTrial[] = [];
   const first = performance.now();
   let firstMs = 0;
   for (let number = 1e6; number < 1e6 + 64; number++) {
