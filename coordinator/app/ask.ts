@@ -17,7 +17,7 @@ import {
 import { assignmentOf, type Assignment } from './assignment.js';
 import type { AppContext } from './context.js';
 import { giveUpWaiting } from './give-up-waiting.js';
-import { findWorker } from './workers.js';
+import type { LookEnd, StudyGate } from './study-gate.js';
 
 export interface AskRequest {
   readonly requestId: RequestId;
@@ -57,22 +57,36 @@ export async function ask(
   request: AskRequest,
   signal: AbortSignal,
 ): Promise<AskOutcome> {
-  const worker = await findWorker(context, request.workerId);
+  const { clock, caches } = context;
+  const worker = await caches.workers.find(request.workerId);
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
-  const deadlineMs = context.clock.nowMs() + request.waitMs;
-  for (;;) {
-    const { outcome, answeredBefore } = await askServedStudies(context, request, worker, signal);
-    const leftMs = deadlineMs - context.clock.nowMs();
-    if (
-      outcome.kind === 'assigned' ||
-      answeredBefore ||
-      leftMs <= 0 ||
-      signal.aborted ||
-      request.ahead === true
-    )
-      return outcome;
-    await context.signal.wait(context.clock, Math.min(leftMs, context.settings.pollIntervalMs), signal);
+  const untilMs = clock.nowMs() + (request.ahead === true ? 0 : request.waitMs);
+  const asking: Asking = { context, request, worker, signal, reasons: new Map() };
+  let answer = await askServedStudies(asking);
+  let held = false;
+  while (answer === null && !signal.aborted && clock.nowMs() < untilMs) {
+    held = true;
+    const woken = await caches.asks.hold({
+      ...{ untilMs, signal, memoryBytes: worker.gpuMemoryBytes },
+      studies: [...asking.reasons.keys()],
+    });
+    if (woken.kind === 'over') break;
+    if (woken.kind === 'studies') await noteStudies(asking);
+    else answer = await lookAt(asking, { ...woken, turn: true });
   }
+  // A copy of this ask may have been answered while this one waited.
+  if (held && answer === null && !signal.aborted) answer = await answeredElsewhere(asking);
+  return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
+}
+
+/** An ask on its way through the studies. */
+interface Asking {
+  readonly context: AppContext;
+  readonly request: AskRequest;
+  readonly worker: WorkerRecord;
+  readonly signal: AbortSignal;
+  /** The studies that are served to this worker, and why there was nothing in them. */
+  readonly reasons: Map<StudyId, NothingReason>;
 }
 
 interface Look {
@@ -81,36 +95,88 @@ interface Look {
   readonly answeredBefore: boolean;
 }
 
-async function askServedStudies(
-  context: AppContext,
-  request: AskRequest,
-  worker: WorkerRecord,
-  signal: AbortSignal,
-): Promise<Look> {
-  let best: NothingReason = 'no-study';
+const mostHopeful = (reasons: readonly NothingReason[]): NothingReason =>
+  reasons.reduce(
+    (best, reason) => (nothingReasons.indexOf(reason) < nothingReasons.indexOf(best) ? reason : best),
+    'no-study',
+  );
+
+/** Looks at the studies that may have work, one after the other. Null when there was nothing. */
+async function askServedStudies(asking: Asking): Promise<AskOutcome | null> {
+  const { context, request, worker, reasons } = asking;
+  const { asks } = context.caches;
+  let skipped = false;
   for (const study of await servedStudies(context, request)) {
+    const { id } = study;
+    const gate = asks.gate(id);
+    const reason = gate.reasonFor(worker.gpuMemoryBytes, context.clock.nowMs());
+    skipped ||= reason !== null;
+    if (reason !== null) reasons.set(id, reason);
+    else {
+      if (study.definition.sampler.type !== 'random') await context.histories.prepare(context.storage, study);
+      const answer = await lookAt(asking, { study: id, gate, turn: false });
+      if (answer !== null) return answer;
+    }
+  }
+  return skipped ? answeredElsewhere(asking) : null;
+}
+
+/** Asks one study. Null when there was nothing; then `reasons` knows why. */
+async function lookAt(
+  asking: Asking,
+  { study, gate, turn }: { readonly study: StudyId; readonly gate: StudyGate; readonly turn: boolean },
+): Promise<AskOutcome | null> {
+  const { context, request, worker, signal, reasons } = asking;
+  const changes = gate.begin();
+  let end: LookEnd = 'failed';
+  try {
     const look = await askOneStudy(context, request, study, (transaction) =>
       signal.aborted
         ? Promise.resolve(nothing('all-running'))
         : askInStudy(context, transaction, request, worker),
     );
-    if (look === null) continue;
-    if (look.answeredBefore || look.outcome.kind === 'assigned') return look;
-    const { reason } = look.outcome;
-    if (nothingReasons.indexOf(reason) < nothingReasons.indexOf(best)) best = reason;
+    if (look === null) reasons.delete(study);
+    else if (look.outcome.kind === 'assigned' || look.answeredBefore) {
+      end = 'assigned';
+      return look.outcome;
+    } else {
+      reasons.set(study, look.outcome.reason);
+      // Asks ahead, and those that ended meanwhile, find nothing where others may find something.
+      if (request.ahead !== true && !signal.aborted) end = look.outcome.reason;
+      else if (turn) end = 'passed';
+    }
+    return null;
+  } finally {
+    gate.end(end, { changes, turn, memoryBytes: worker.gpuMemoryBytes, nowMs: context.clock.nowMs() });
   }
-  return nothing(best);
+}
+
+/** What a copy of this ask was answered with; null when none was. */
+async function answeredElsewhere({ context, request }: Asking): Promise<AskOutcome | null> {
+  const place = await context.caches.asks.findRequest(request.requestId);
+  if (place === null) return null;
+  const look = await context.storage.inStudy(place.study, (transaction) =>
+    answerAgain(context, transaction, place),
+  );
+  return look?.outcome ?? null;
+}
+
+/** Notes which studies are served now; those that are new have to be looked at. */
+async function noteStudies({ context, request, reasons }: Asking): Promise<void> {
+  const served = new Set((await servedStudies(context, request)).map(({ id }) => id));
+  for (const id of reasons.keys()) if (!served.has(id)) reasons.delete(id);
+  for (const id of served) if (!reasons.has(id)) reasons.set(id, 'all-running');
 }
 
 /** Null when the study is gone. */
 async function askOneStudy(
   context: AppContext,
   request: AskRequest,
-  study: StudyRecord,
+  study: StudyId,
   work: (transaction: StudyTransaction) => Promise<Look | { readonly elsewhere: StudyId }>,
 ): Promise<Look | null> {
   try {
-    const look = await context.storage.inStudy(study.id, work, { request: request.requestId });
+    const look = await context.storage.inStudy(study, work, { request: request.requestId });
     if (look === null || 'outcome' in look) return look;
   } catch (error) {
     // A copy of this ask has got a lease in another study just now.
@@ -140,10 +206,15 @@ async function answerAgain(
 
 async function servedStudies(context: AppContext, request: AskRequest): Promise<readonly StudyRecord[]> {
   const { serves } = context.settings;
-  const named = request.study === null ? null : await context.storage.findStudy(request.study);
-  const candidates =
-    request.study === null ? await context.storage.listStudies() : named === null ? [] : [named];
-  return candidates.filter(
+  const all = await context.caches.asks.studies();
+  let named = all;
+  if (request.study !== null) {
+    named = all.filter(({ definition }) => definition.name === request.study);
+    // Made a moment ago, perhaps, by another replica.
+    const found = named.length > 0 ? null : await context.storage.findStudy(request.study);
+    if (found !== null) named = [found];
+  }
+  return named.filter(
     ({ definition }) =>
       (serves === null || serves.has(definition.name)) &&
       (request.trainers.length === 0 || request.trainers.includes(definition.trainer)),
@@ -177,7 +248,10 @@ async function askInStudy(
       : { elsewhere: earlier.study };
   if (study.state === 'PAUSED') return nothing('paused');
   if (study.state !== 'RUNNING') return nothing('over');
-  if (request.ahead === true && study.trialsMax - study.nextNumber < (await transaction.running()).length)
+  if (
+    request.ahead === true &&
+    study.trialsMax - study.nextNumber < (await transaction.runningParams()).length
+  )
     return nothing('all-running');
   const waiting = await transaction.nextWaiting(worker.gpuMemoryBytes);
   if (waiting === null && study.nextNumber >= study.trialsMax) {
@@ -218,7 +292,7 @@ async function leaseTrial(
 ): Promise<TrialRecord> {
   const nowMs = context.clock.nowMs();
   const lease: Lease = {
-    token: context.mintToken(),
+    token: context.mintToken(transaction.study().id),
     expiresAtMs: nowMs + context.settings.leaseTtlMs,
     worker: worker.id,
     gpuUuid: worker.gpuUuid,
@@ -268,8 +342,11 @@ async function suggestIfNeeded(
   if (waiting !== null && waiting.params !== null)
     return { params: waiting.params, offGrid: waiting.offGrid, watermark: waiting.watermark };
   const { definition, nextNumber, finishSequence } = transaction.study();
-  const history = await context.histories.upToDate(transaction);
-  const running = await transaction.runningParams();
+  // Random sampling looks at nothing.
+  const random = definition.sampler.type === 'random';
+  const { histories } = context;
+  const history = random ? histories.asItIs(transaction) : await histories.upToDate(transaction);
+  const running = random ? [] : await transaction.runningParams();
   const params = history.sampler.suggest({
     number: waiting?.number ?? nextNumber,
     running,

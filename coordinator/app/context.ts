@@ -1,7 +1,8 @@
-import type { LeaseToken } from '../../shared/core/ids.js';
+import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Storage } from '../storage/port.js';
+import { createCaches, type Caches } from './caches.js';
 import type { DatasetTools } from './datasets.js';
 import type { Histories } from './history.js';
 import type { WorkSignal } from './work-signal.js';
@@ -11,12 +12,14 @@ export interface AppContext {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly log: Log;
-  readonly mintToken: () => LeaseToken;
+  /** An unguessable token for a lease in this study: see `lease-token.ts`. */
+  readonly mintToken: (study: StudyId) => LeaseToken;
   /** The random part of an access token: at least 256 unguessable bits as text. */
   readonly mintSecret: () => string;
   readonly settings: AppSettings;
   readonly signal: WorkSignal;
   readonly histories: Histories;
+  readonly caches: Caches;
   readonly datasetTools: DatasetTools;
 }
 
@@ -30,3 +33,9 @@ export interface AppSettings {
   /** Names of the studies that workers are given trials of; null for every running one. */
   readonly serves: ReadonlySet<string> | null;
 }
+
+/** The context with its caches, which are made of the rest. */
+export const createContext = (parts: Omit<AppContext, 'caches'>): AppContext => ({
+  ...parts,
+  caches: createCaches(parts),
+});

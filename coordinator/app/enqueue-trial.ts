@@ -53,7 +53,7 @@ export async function enqueueTrial(
     return trial.number;
   });
   if (number === null) throw studyNotFound(name);
-  context.signal.notify();
+  context.signal.notify(id);
   return number;
 }
 

@@ -6,7 +6,7 @@ import type { Objective, StudyDefinition } from '../../shared/core/study/definit
 import { objectiveValues } from '../../shared/core/study/objective.js';
 import { BestSoFar } from '../../shared/core/study/ranking.js';
 import type { TrialReason } from '../../shared/core/study/trial.js';
-import type { Commitment, StudyTransaction, TrialRecord } from '../storage/port.js';
+import type { Commitment, Storage, StudyRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
 
 /** Rows read per query while a history catches up. */
 const pageSize = 1_000;
@@ -50,6 +50,15 @@ export class History {
     return this.#leantOn === null || this.#leantOn === commitment || this.#leantOn.committed;
   }
 
+  /** Reads what finished, outside of any transaction, until little is left to `refresh`. */
+  async catchUp(storage: Storage, study: StudyId): Promise<void> {
+    for (;;) {
+      const page = await storage.listFinished(study, this.#finishSequence, pageSize);
+      for (const trial of page) if (trial.finishSequence === this.#finishSequence + 1) this.#fold(trial);
+      if (page.length < pageSize) return;
+    }
+  }
+
   /** Reads what finished since the last time. */
   async refresh(transaction: StudyTransaction): Promise<void> {
     const { commitment } = transaction;
@@ -58,7 +67,8 @@ export class History {
     while (this.#finishSequence < target) {
       const page = await transaction.finishedAfter(this.#finishSequence, pageSize);
       assert(page.length > 0, `finish sequence ${this.#finishSequence + 1} of ${target} is missing`);
-      for (const trial of page) this.#fold(trial);
+      // Another reader may have been faster.
+      for (const trial of page) if (trial.finishSequence === this.#finishSequence + 1) this.#fold(trial);
     }
   }
 
@@ -93,14 +103,34 @@ export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRe
 /** The histories of all studies that this process has worked for. */
 export class Histories {
   readonly #byStudy = new Map<StudyId, History>();
+  readonly #readings = new Map<StudyId, Promise<void>>();
+
+  /**
+   * Reads the history of a study that this process has not worked for yet, without holding its lock: others can tell
+   * results meanwhile. Ends at once for a study that it knows.
+   */
+  async prepare(storage: Storage, { id, definition }: StudyRecord): Promise<void> {
+    if (this.#byStudy.has(id)) return this.#readings.get(id);
+    const history = new History(definition);
+    this.#byStudy.set(id, history);
+    const reading = history.catchUp(storage, id).finally(() => this.#readings.delete(id));
+    this.#readings.set(id, reading);
+    return reading;
+  }
 
   /** The study's history as of this transaction. */
   async upToDate(transaction: StudyTransaction): Promise<History> {
+    const history = this.asItIs(transaction);
+    await history.refresh(transaction);
+    return history;
+  }
+
+  /** The study's history, whatever it has seen: enough for a sampler that looks at nothing. */
+  asItIs(transaction: StudyTransaction): History {
     const { id, definition } = transaction.study();
     let history = this.#byStudy.get(id);
     if (history?.isTrue(transaction) !== true) history = new History(definition);
     this.#byStudy.set(id, history);
-    await history.refresh(transaction);
     return history;
   }
 

@@ -43,7 +43,7 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
   );
   if (released === true) {
     context.log.info({ trial: lease.number, how }, 'trial taken back');
-    context.signal.notify();
+    context.signal.notify(lease.study);
   }
   return released ?? false;
 }

@@ -15,16 +15,10 @@ export interface HeartbeatReply {
 }
 
 /** Keeps a worker's leases alive. */
-export async function heartbeat(
+export function heartbeat(
   context: AppContext,
   worker: WorkerId,
   tokens: readonly LeaseToken[],
 ): Promise<HeartbeatReply> {
-  const nowMs = context.clock.nowMs();
-  const known = await context.storage.touchWorkers(new Map([[worker, nowMs]]));
-  const answers =
-    tokens.length === 0
-      ? []
-      : await context.storage.extendLeases(tokens, nowMs + context.settings.leaseTtlMs);
-  return { answers, knownWorker: known.has(worker) };
+  return context.caches.life.write({ worker, tokens });
 }

@@ -1,7 +1,8 @@
-import type { LeaseToken } from '../../shared/core/ids.js';
+import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { AttemptOutcome, Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
 import type { AttemptRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
+import { studyOfToken } from './lease-token.js';
 import { settleAttempt } from './settle-attempt.js';
 import { biggerGpuExists } from './workers.js';
 
@@ -20,29 +21,49 @@ export type TellOutcome =
 
 /** Records how an attempt ended. Idempotent by lease token; committed before it is answered. */
 export async function tell(context: AppContext, request: TellRequest): Promise<TellOutcome> {
+  const named = studyOfToken(request.token);
+  const outcome = named === null ? null : await tellInStudy(context, named, request);
+  if (outcome !== null) return outcome;
   const lease = await context.storage.findLease(request.token);
-  if (lease === null) return { kind: 'lease-lost', state: null };
-  const outOfMemory = request.outcome.kind === 'failed' && request.outcome.reason === 'oom';
-  const outcome = await context.storage.inStudy(
-    lease.study,
-    async (transaction): Promise<TellOutcome | null> => {
-      const attempt = await transaction.attemptByToken(request.token);
+  const found = lease === null ? null : await tellInStudy(context, lease.study, request);
+  return found ?? { kind: 'lease-lost', state: null };
+}
+
+/** Null when the token is not of this study. */
+async function tellInStudy(
+  context: AppContext,
+  study: StudyId,
+  request: TellRequest,
+): Promise<TellOutcome | null> {
+  const { token, outcome } = request;
+  const outOfMemory = outcome.kind === 'failed' && outcome.reason === 'oom';
+  const told = await context.storage.inStudy(
+    study,
+    async (transaction): Promise<{ outcome: TellOutcome; studyFinished: boolean } | null> => {
+      const attempt = await transaction.attemptByToken(token);
       const trial = attempt === null ? null : await transaction.trial(attempt.number);
       if (attempt === null || trial === null) return null;
-      if (trial.lease?.token !== request.token)
-        return afterTheFact(context, transaction, { attempt, trial, request });
-      const settled = await settleAttempt(transaction, trial, {
-        outcome: request.outcome,
+      if (trial.lease?.token !== token)
+        return {
+          outcome: await afterTheFact(context, transaction, { attempt, trial, request }),
+          studyFinished: false,
+        };
+      const { state, studyFinished } = await settleAttempt(transaction, trial, {
+        outcome,
         peakMemoryBytes: request.peakMemoryBytes,
         nowMs: context.clock.nowMs(),
         biggerGpuExists: outOfMemory && (await biggerGpuExists(context, trial.lease.gpuMemoryBytes)),
       });
-      return { kind: 'recorded', state: settled.state };
+      return { outcome: { kind: 'recorded', state }, studyFinished };
     },
-    { token: request.token },
+    { token },
   );
-  context.signal.notify();
-  return outcome ?? { kind: 'lease-lost', state: null };
+  if (told === null) return null;
+  context.signal.notify(
+    told.studyFinished ? null : study,
+    told.outcome.state === 'WAITING' ? 'work' : 'progress',
+  );
+  return told.outcome;
 }
 
 /** Outcomes that only the coordinator writes: the attempt was taken from its worker. */

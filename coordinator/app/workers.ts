@@ -1,4 +1,3 @@
-import type { WorkerId } from '../../shared/core/ids.js';
 import type { WorkerRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 
@@ -13,19 +12,15 @@ export async function registerWorker(
   worker: Omit<WorkerRecord, 'registeredAtMs' | 'lastSeenAtMs'>,
 ): Promise<RegisterReply> {
   const nowMs = context.clock.nowMs();
-  await context.storage.putWorker({ ...worker, registeredAtMs: nowMs, lastSeenAtMs: nowMs });
+  const record = { ...worker, registeredAtMs: nowMs, lastSeenAtMs: nowMs };
+  await context.storage.putWorker(record);
+  context.caches.workers.put(record);
   context.log.info(
     { worker: worker.id, host: worker.host, gpu: worker.gpuName, runtime: worker.runtime },
     'worker registered',
   );
   const { heartbeatIntervalMs, leaseTtlMs } = context.settings;
   return { heartbeatIntervalMs, leaseTtlMs };
-}
-
-/** The worker as it registered; null when no replica ever heard of it. */
-export async function findWorker(context: AppContext, id: WorkerId): Promise<WorkerRecord | null> {
-  const [worker] = await context.storage.findWorkers([id]);
-  return worker ?? null;
 }
 
 /** Is there a worker, alive of late, with more memory than this? Unknown memory is no promise. */

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { leaseToken } from '../../shared/core/ids.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
-import type { AppContext } from '../app/context.js';
+import { createContext, type AppContext } from '../app/context.js';
+import { tokenFor } from '../app/lease-token.js';
 import { Histories } from '../app/history.js';
 import { localGateway, type StudyGateway } from '../app/study-gateway.js';
 import { WorkSignal } from '../app/work-signal.js';
@@ -31,16 +31,16 @@ export function openContext(
 ): OpenContext {
   const { pollIntervalMs, workerMemoryMs } = defaults;
   const heartbeatIntervalMs = Math.round((defaults.heartbeatIntervalMs * leaseTtlMs) / defaults.leaseTtlMs);
-  const context: AppContext = {
+  const context = createContext({
     storage,
     clock: systemClock,
     log,
-    mintToken: () => leaseToken(randomUUID()),
+    mintToken: (study) => tokenFor(study, randomUUID()),
     mintSecret: () => randomBytes(32).toString('base64url'),
     settings: Object.freeze({ leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves }),
     signal: new WorkSignal(),
     histories: new Histories(),
     datasetTools: { datasetOf, keepNewest, chunksOf },
-  };
+  });
   return { context, gateway: localGateway(context, parseStudy) };
 }

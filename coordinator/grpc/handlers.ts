@@ -7,17 +7,48 @@ import { statusOfError } from './status-of-error.js';
 /** A unary handler from an async function; failures become statuses, unexpected ones are logged whole. */
 export function unaryHandler<Request, Response>(
   log: Log,
-  handle: (request: Request, signal: AbortSignal) => Promise<Response>,
+  handle: (request: Request) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
-    const cancelled = new AbortController();
-    call.on('cancelled', () => cancelled.abort());
-    handle(call.request, cancelled.signal).then(
+    handle(call.request).then(
       (response) => callback(null, response),
       (error: unknown) => callback(asServiceError(log, call.getPath(), error)),
     );
   };
 }
+
+/**
+ * A unary handler that may hold its call. `signal` aborts when the caller is gone, and for all held calls when `stopping`
+ * does.
+ */
+export function heldHandler<Request, Response>(
+  { log, stopping }: { readonly log: Log; readonly stopping: AbortSignal },
+  handle: (request: Request, signal: AbortSignal) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  const held = new Set<AbortController>();
+  stopping.addEventListener('abort', () => held.forEach((each) => each.abort(ended)), { once: true });
+  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+    const controller = new AbortController();
+    if (stopping.aborted) controller.abort(ended);
+    held.add(controller);
+    // It also says so after every call that was answered.
+    call.on('cancelled', () => held.has(controller) && controller.abort(ended));
+    const release = (): boolean => held.delete(controller);
+    handle(call.request, controller.signal).then(
+      (response) => {
+        release();
+        callback(null, response);
+      },
+      (error: unknown) => {
+        release();
+        callback(asServiceError(log, call.getPath(), error));
+      },
+    );
+  };
+}
+
+/** Nobody reads it; making one at every abort would cost more than the rest of a call. */
+const ended = new Error('the call has ended');
 
 export function asServiceError(log: Log, path: string, error: unknown): Partial<ServiceError> {
   const { code, details, unexpected } = statusOfError(error);

@@ -34,16 +34,14 @@ import { heartbeat, report } from '../app/report.js';
 import { tell, type TellOutcome } from '../app/tell.js';
 import { registerWorker } from '../app/workers.js';
 import { fetchDatasetHandler } from './dataset-stream.js';
-import { checkedId, checkedName, cleanText, unaryHandler } from './handlers.js';
+import { checkedId, checkedName, cleanText, heldHandler, unaryHandler } from './handlers.js';
 
 /** The trial service over the use cases; `stopping` aborts held asks when the server shuts down. */
 export function trialService(context: AppContext, stopping: AbortSignal): TrialServiceServer {
   const { log } = context;
   return {
     register: unaryHandler(log, (request) => register(context, request)),
-    ask: unaryHandler(log, (request, cancelled) =>
-      answerAsk(context, request, AbortSignal.any([cancelled, stopping])),
-    ),
+    ask: heldHandler({ log, stopping }, (request, signal) => answerAsk(context, request, signal)),
     report: unaryHandler(log, async (request) => {
       const { step } = request;
       const answer = await report(context, tokenOf(request), {

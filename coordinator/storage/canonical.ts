@@ -55,19 +55,37 @@ const wholeOrNull = (value: number | null): number | null => (value === null ? n
 const textOrNull = (text: string | null): string | null => (text === null ? null : canonicalText(text));
 const frozen = <T extends object>(value: T): Readonly<T> => Object.freeze(value);
 
-const byStoredOrder = ([left]: [string, unknown], [right]: [string, unknown]): number =>
-  Buffer.byteLength(left) - Buffer.byteLength(right) || compareText(left, right);
-
 /** Order of texts by their UTF-8 bytes, as under collation "C". */
 export const compareText = (left: string, right: string): number =>
   Buffer.compare(Buffer.from(left), Buffer.from(right));
+
+const byStoredOrder = (left: string, right: string): number =>
+  Buffer.byteLength(left) - Buffer.byteLength(right) || compareText(left, right);
+
+/** Names in the order of jsonb, by the names as they came: a study's records all have the same. */
+const storedOrders = new Map<string, readonly string[]>();
+const storedOrdersMax = 1_000;
+
+function inStoredOrder(names: readonly string[]): readonly string[] {
+  const key = JSON.stringify(names);
+  const known = storedOrders.get(key);
+  if (known !== undefined) return known;
+  const order = [...names].sort((left, right) => byStoredOrder(canonicalText(left), canonicalText(right)));
+  if (storedOrders.size >= storedOrdersMax) storedOrders.clear();
+  storedOrders.set(key, order);
+  return order;
+}
 
 function canonicalRecord<V>(
   record: Readonly<Record<string, V>>,
   value: (value: V) => V,
 ): Readonly<Record<string, V>> {
-  const entries = Object.entries(record).map(([key, each]): [string, V] => [canonicalText(key), value(each)]);
-  return frozen(Object.fromEntries(entries.sort(byStoredOrder)));
+  const entries: [string, V][] = [];
+  for (const name of inStoredOrder(Object.keys(record))) {
+    const given = record[name];
+    if (given !== undefined) entries.push([canonicalText(name), value(given)]);
+  }
+  return frozen(Object.fromEntries(entries));
 }
 
 function canonicalParameterValue(value: ParameterValue): ParameterValue {
@@ -127,8 +145,11 @@ const canonicalWatermark = (watermark: Watermark): Watermark =>
 /** What a caller decides about a trial; number and finish sequence are the store's. */
 export type TrialFields = Omit<TrialRecord, 'number' | 'finishSequence'>;
 
-/** A trial as stored; asserts what must hold of any trial in its state. */
-export function canonicalTrial(trial: TrialFields): TrialFields {
+/**
+ * A trial as stored; asserts what must hold of any trial in its state. `before`: the trial as it is stored, whose parts
+ * are taken as they are.
+ */
+export function canonicalTrial(trial: TrialFields, before: TrialFields | null = null): TrialFields {
   const finished = isFinished(trial.state);
   assert((trial.lease !== null) === (trial.state === 'RUNNING'), `a ${trial.state} trial and its lease`);
   assert(trial.params !== null || !needsParams(trial), `a ${trial.state} trial has parameters`);
@@ -136,8 +157,8 @@ export function canonicalTrial(trial: TrialFields): TrialFields {
   return frozen({
     state: trial.state,
     reason: trial.reason,
-    given: paramsOrNull(trial.given),
-    params: paramsOrNull(trial.params),
+    given: trial.given === before?.given ? trial.given : paramsOrNull(trial.given),
+    params: trial.params === before?.params ? trial.params : paramsOrNull(trial.params),
     offGrid: trial.offGrid,
     values: frozen(trial.values.map((value) => value + 0)),
     metrics: canonicalMetrics(trial.metrics),
@@ -149,17 +170,23 @@ export function canonicalTrial(trial: TrialFields): TrialFields {
     }),
     lease: trial.lease === null ? null : canonicalLease(trial.lease),
     memoryFloorBytes: wholeOrNull(trial.memoryFloorBytes),
-    watermark: trial.watermark === null ? null : canonicalWatermark(trial.watermark),
+    watermark: canonicalUnless(before?.watermark, trial.watermark, canonicalWatermark),
     worker: trial.worker === null ? null : workerId(canonicalText(trial.worker)),
     message: canonicalText(trial.message),
     cancelRequested: trial.cancelRequested,
-    lastReport: trial.lastReport === null ? null : canonicalReport(trial.lastReport),
+    lastReport: canonicalUnless(before?.lastReport, trial.lastReport, canonicalReport),
     enqueueRequestId: trial.enqueueRequestId === null ? null : requestId(storedId(trial.enqueueRequestId)),
     createdAtMs: canonicalWhole(trial.createdAtMs),
     startedAtMs: wholeOrNull(trial.startedAtMs),
     finishedAtMs: wholeOrNull(trial.finishedAtMs),
   });
 }
+
+const canonicalUnless = <T>(
+  same: T | null | undefined,
+  value: T | null,
+  canonical: (value: T) => T,
+): T | null => (value === null || value === same ? value : canonical(value));
 
 /** A trial that was cancelled before its first suggestion never gets parameters. */
 const needsParams = ({ state }: TrialFields): boolean => state !== 'WAITING' && state !== 'CANCELLED';

@@ -1,10 +1,11 @@
 /** The use cases on a store, with a clock that tests move. */
-import { leaseToken, requestId, workerId } from '../../shared/core/ids.js';
+import { requestId, workerId } from '../../shared/core/ids.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import { silentLog } from '../../shared/platform/log.js';
 import { ask, type AskOutcome } from '../../coordinator/app/ask.js';
-import type { AppContext } from '../../coordinator/app/context.js';
+import { createContext, type AppContext } from '../../coordinator/app/context.js';
+import { tokenFor } from '../../coordinator/app/lease-token.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
 import { Histories } from '../../coordinator/app/history.js';
 import { WorkSignal } from '../../coordinator/app/work-signal.js';
@@ -45,11 +46,11 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
   const clock = new ManualClock();
   let minted = 0;
   const mint = (): string => `id-${(minted += 1)}`;
-  const context: AppContext = {
+  const context = createContext({
     storage,
     clock,
     log: silentLog,
-    mintToken: () => leaseToken(mint()),
+    mintToken: (study) => tokenFor(study, mint()),
     mintSecret: mint,
     settings: {
       leaseTtlMs: 45_000,
@@ -61,7 +62,7 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
     signal: new WorkSignal(),
     histories: new Histories(),
     datasetTools: { datasetOf, keepNewest, chunksOf },
-  };
+  });
   return {
     context,
     clock,

@@ -5,13 +5,13 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { leaseToken } from '../../shared/core/ids.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import { createLog, silentLog } from '../../shared/platform/log.js';
 import { type RpcError, unary } from '../../shared/wire/call.js';
 import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
-import type { AppContext } from '../../coordinator/app/context.js';
+import { createContext, type AppContext } from '../../coordinator/app/context.js';
+import { tokenFor } from '../../coordinator/app/lease-token.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
 import { Histories } from '../../coordinator/app/history.js';
 import { localGateway } from '../../coordinator/app/study-gateway.js';
@@ -29,11 +29,11 @@ const childPath = path.join(root, 'dist/worker/trainers/child.js');
 const protoDirectory = path.join(root, 'proto');
 
 function newContext(): AppContext {
-  return {
+  return createContext({
     storage: createMemoryStorage(),
     clock: systemClock,
     log: silentLog,
-    mintToken: () => leaseToken(randomUUID()),
+    mintToken: (study) => tokenFor(study, randomUUID()),
     mintSecret: randomUUID,
     settings: {
       leaseTtlMs: 2_000,
@@ -45,7 +45,7 @@ function newContext(): AppContext {
     signal: new WorkSignal(),
     histories: new Histories(),
     datasetTools: { datasetOf, keepNewest, chunksOf },
-  };
+  });
 }
 
 const noParser = () => ({ kind: 'problems', text: 'no study files here' }) as const;

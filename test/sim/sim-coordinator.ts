@@ -1,8 +1,8 @@
 /** A coordinator: the real services over the real use cases, in a process that can crash, freeze and restart. */
-import { leaseToken } from '../../shared/core/ids.js';
 import type { Log } from '../../shared/platform/log.js';
 import { silentLog } from '../../shared/platform/log.js';
-import type { AppContext } from '../../coordinator/app/context.js';
+import { createContext, type AppContext } from '../../coordinator/app/context.js';
+import { tokenFor } from '../../coordinator/app/lease-token.js';
 import { AppError } from '../../coordinator/app/errors.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
 import { Histories } from '../../coordinator/app/history.js';
@@ -53,17 +53,17 @@ export class SimCoordinator implements Host {
     const log = this.#log(process);
     const { leaseTtlMs, heartbeatIntervalMs, workerMemoryMs } = defaults;
     const { pollIntervalMs } = this.#world.settings;
-    const context: AppContext = {
+    const context = createContext({
       storage: mutant.storage?.(database.connect(process)) ?? database.connect(process),
       clock: process.clock,
       log,
-      mintToken: () => leaseToken(this.#world.mintId('t')),
+      mintToken: (study) => tokenFor(study, this.#world.mintId('t')),
       mintSecret: () => this.#world.mintId('s'),
       settings: { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves: null },
       signal: new WorkSignal(),
       histories: new Histories(),
       datasetTools: { datasetOf, keepNewest, chunksOf },
-    };
+    });
     // A study file says no more than the study's name.
     const gateway = localGateway(context, (text) => {
       const study = this.#world.studies.find(({ definition }) => definition.name === text);

@@ -137,7 +137,7 @@ export class MemoryTransaction implements StudyTransaction {
       // A new attempt has not reported yet, whatever the caller took over from the attempt before.
       const lastReport = trial.attempt === before.attempt ? trial.lastReport : null;
       return this.#put({
-        ...canonicalTrial({ ...trial, lastReport }),
+        ...canonicalTrial({ ...trial, lastReport }, before),
         number: trial.number,
         finishSequence: null,
       });

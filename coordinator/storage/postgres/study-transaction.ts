@@ -212,7 +212,7 @@ export class PostgresTransaction implements StudyTransaction {
       assert(before.finishSequence === null, `trial ${trial.number} is finished and cannot change`);
       // A new attempt has not reported yet, whatever the caller took over from the attempt before.
       const lastReport = trial.attempt === before.attempt ? trial.lastReport : null;
-      const fields = keepSame(before, canonicalTrial({ ...trial, lastReport }), trial);
+      const fields = canonicalTrial({ ...trial, lastReport }, before);
       return this.#write(trial.number, fields, before);
     });
   }
@@ -309,15 +309,3 @@ export class PostgresTransaction implements StudyTransaction {
     return trial;
   }
 }
-
-/** Keeps the stored objects where the caller handed them back as they were, so that a write can tell what changed. */
-const keepSame = (before: TrialRecord, fields: TrialFields, given: TrialFields): TrialFields => ({
-  ...fields,
-  given: given.given === before.given ? before.given : fields.given,
-  params: given.params === before.params ? before.params : fields.params,
-  watermark: given.watermark === before.watermark ? before.watermark : fields.watermark,
-  lastReport:
-    given.attempt === before.attempt && given.lastReport === before.lastReport
-      ? before.lastReport
-      : fields.lastReport,
-});
