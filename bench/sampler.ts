@@ -2,7 +2,7 @@
  * `npm run bench:sampler`: median and p99 of one suggestion over the V6 space, 64 candidates, 64 running trials: fold in
  * the newest result, fit, draw, choose; and the memory of the projection. In the same run, on the same history, Optuna and
  * Rustuna where a Python has them: the ones named in PARZEN_PEER_PYTHONS (paths separated by colons), or `python3`.
- * `--no-peers` leaves these out. With peers it takes about five minutes, without one.
+ * `--no-peers` leaves these out. It takes a minute or two.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -41,35 +41,55 @@ interface PeerLine {
   readonly repeats: number;
 }
 
-/** Times suggestions after the first `size` trials of a history; the result told each time is that of the oldest trial running. */
-function measure(history: readonly FinishedTrial[], size: number, rules: TpeRules): Figures {
-  const settings = { ...v6Settings, startupTrials: 10, rules };
-  const sampler = new StudySampler({ space: v6Space, directions: ['maximize'], settings });
-  for (const trial of history.slice(0, size)) sampler.fold(trial);
-  const asked: RunningTrial[] = [];
-  let number = (history[size - 1]?.number ?? 0) + 1;
-  const ask = (): void => {
-    asked.push({ number, params: sampler.suggest({ number, running: asked }) });
-    number += 1;
-  };
-  while (asked.length < running) ask();
-  const times: number[] = [];
-  let cpu = process.cpuUsage();
-  for (let i = -warmUp; i < repeatsOf(size); i++) {
-    if (i === 0) cpu = process.cpuUsage();
-    const done = asked.shift();
-    if (done === undefined) break;
+/** A study after the first `size` trials of a history, with its 64 trials running. */
+class Study {
+  readonly #sampler: StudySampler;
+  readonly #asked: RunningTrial[] = [];
+  #number: number;
+
+  constructor(history: readonly FinishedTrial[], size: number, rules: TpeRules) {
+    const settings = { ...v6Settings, startupTrials: 10, rules };
+    this.#sampler = new StudySampler({ space: v6Space, directions: ['maximize'], settings });
+    for (const trial of history.slice(0, size)) this.#sampler.fold(trial);
+    this.#number = (history[size - 1]?.number ?? 0) + 1;
+    while (this.#asked.length < running) this.ask();
+  }
+
+  ask(): void {
+    const number = this.#number++;
+    this.#asked.push({ number, params: this.#sampler.suggest({ number, running: this.#asked }) });
+  }
+
+  /** The oldest running trial ends; its result is told, or forgotten. Then a suggestion is asked for. Returns the milliseconds. */
+  step(isTold: boolean): number {
+    const done = this.#asked.shift();
+    if (done === undefined) return 0;
     const result: FinishedTrial = { state: 'COMPLETE', ...done, values: [v6Score(done.params)] };
     const start = performance.now();
-    // The history must not grow by the warm-up: the trial is forgotten.
-    if (i >= 0) sampler.fold(result);
-    ask();
-    if (i >= 0) times.push(performance.now() - start);
+    if (isTold) this.#sampler.fold(result);
+    this.ask();
+    return performance.now() - start;
   }
-  const { user, system } = process.cpuUsage(cpu);
+}
+
+/** Times suggestions after the first `size` trials of a history; no study grows by more than a tenth, or fifty. */
+function measure(history: readonly FinishedTrial[], size: number, rules: TpeRules): Figures {
+  const first = new Study(history, size, rules);
+  for (let i = 0; i < warmUp; i++) first.step(false);
+  const repeats = repeatsOf(size);
+  const times: number[] = [];
+  let cpuUs = 0;
+  while (times.length < repeats) {
+    const study = times.length === 0 ? first : new Study(history, size, rules);
+    const before = process.cpuUsage();
+    for (let i = Math.min(repeats - times.length, Math.max(50, size / 10)); i > 0; i--)
+      times.push(study.step(true));
+    const { user, system } = process.cpuUsage(before);
+    cpuUs += user + system;
+  }
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.floor((times.length - 1) * share)] ?? 0;
-  return { medianMs: at(0.5), p99Ms: at(0.99), cpuMs: (user + system) / 1000 / times.length };
+  return { medianMs: at(0.5), p99Ms: at(0.99), cpuMs: cpuUs / 1000 / times.length };
 }
 
 /** What the Pythons at hand have to say about the same history. */

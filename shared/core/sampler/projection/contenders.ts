@@ -12,8 +12,13 @@ import { blockLanes } from './screen-program.js';
 const scoreMargin = 5e-4;
 /** The same where kernels were dropped roughly: a sum may then be too small by twice the share. */
 const roughMargin = scoreMargin + 2 * roughShare;
-/** Parts of the kernels, newest first, after which candidates are dropped that can no longer win. */
-const parts = [1 / 8, 3 / 8, 5 / 8, 1];
+/**
+ * Parts of the kernels, newest first, after which candidates are dropped that can no longer win. More than a few thousand
+ * take longer to add up for all candidates than it takes to lay out a few candidates once more.
+ */
+const parts = [1 / 4, 1 / 2, 1];
+const partsOfMany = [1 / 8, 3 / 8, 5 / 8, 1];
+const manyKernels = 5_000;
 /** Candidates that are judged with all kernels first. */
 const leadersMax = 16;
 /** Fewer kernels are not worth several passes. */
@@ -94,7 +99,8 @@ class GrowingSums {
 export function contenders(good: Float64Array, bad: SummedMixture): number[] | null {
   const all = Array.from(good.keys());
   const isShort = good.length <= leadersMax || bad.count < kernelsMin;
-  const starts = parts.map((part) => (isShort ? 0 : Math.floor(bad.count * (1 - part))));
+  const shares = bad.count < manyKernels ? parts : partsOfMany;
+  const starts = shares.map((share) => (isShort ? 0 : Math.floor(bad.count * (1 - share))));
   const sums = new GrowingSums(good, bad, {
     range: { from: starts[0] ?? 0, to: bad.count },
     share: isShort ? fineShare : roughShare,
