@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { ServerTlsFiles } from '../shared/platform/tls.js';
 import { checkEnvironment } from '../shared/platform/environment.js';
 import { createLog, logLevels, type LogLevel } from '../shared/platform/log.js';
+import { addAnalysisCommands } from './cli/analysis-commands.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
 import { explain } from './cli/explain.js';
@@ -169,6 +170,7 @@ addResultCommands(program);
 addDataCommands(program);
 addSuggestCommand(program);
 addTokenCommands(program);
+addAnalysisCommands(program);
 
 /** Options that are switches; any other variable holds the option's value. */
 const switches = ['PARZEN_INSECURE', 'PARZEN_JSON', 'PARZEN_REQUIRE_TOKENS', 'PARZEN_TLS'];

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SuggestInputError } from './suggest-input.js';
-import { runSuggest } from './suggest.js';
+import { InputError } from './json-input.js';
+import { checkSuggestions, runSuggest } from './suggest.js';
 
 const golden = path.resolve(import.meta.dirname, '../../../shared/golden/tpe');
 
@@ -44,6 +44,37 @@ describe.skipIf(!existsSync(golden))(`golden one-shot suggestions (skipped witho
     });
   }
 });
+
+describe.skipIf(!existsSync(golden))(
+  `files of golden figures as they are (skipped without ${golden})`,
+  () => {
+    const file = (): string => readFileSync(path.join(golden, 'one-shot-optuna-5.json'), 'utf8');
+
+    it('gives one line per case and seed, labelled', () => {
+      const { cases } = JSON.parse(file()) as GoldenFile;
+      const lines = runSuggest(file())
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { case: number; seed: number });
+      const wanted = cases.flatMap(({ expected }, index) =>
+        expected.map(({ seed }) => ({ case: index, seed })),
+      );
+      expect(lines.map(({ case: index, seed }) => ({ case: index, seed }))).toEqual(wanted);
+    });
+
+    it('compares with what it expects, and finds the one that differs', () => {
+      expect(checkSuggestions(file())).toMatchObject({ different: 0 });
+      const changed = JSON.parse(file()) as GoldenFile;
+      const { params } = changed.cases[1]?.expected[2] ?? { params: [] };
+      params[0] = Number(params[0]) * (1 + 3e-9);
+      const { different, text } = checkSuggestions(JSON.stringify(changed));
+      expect(different).toBe(1);
+      expect(text).toContain('{"case":1,"seed":1002,"differs":"a"');
+      params[0] = Number(params[0]) * (1 - 2.5e-9);
+      expect(checkSuggestions(JSON.stringify(changed)).different).toBe(0);
+    });
+  },
+);
 
 const space = [
   { name: 'x', low: 0, high: 1 },
@@ -136,7 +167,7 @@ describe('input', () => {
     [
       'unknown key',
       { ...input, n_startup: 3 },
-      'input: unknown key "n_startup"; the keys are space, directions',
+      'input: unknown key "n_startup"; the keys are space, spaces, directions',
     ],
     ['no space', { ...input, space: undefined }, 'space: nothing must be a list'],
     [
@@ -252,8 +283,93 @@ describe('input', () => {
     ],
   ])('names the place of a mistake: %s', (_, bad, message) => {
     const text = typeof bad === 'string' ? bad : JSON.stringify(bad);
-    expect(() => runSuggest(text)).toThrow(SuggestInputError);
+    expect(() => runSuggest(text)).toThrow(InputError);
     expect(() => runSuggest(text)).toThrow(message);
+  });
+});
+
+describe('several cases', () => {
+  const one = { space: 'small', trials: [trial], seeds: [7, 8] };
+  const file = {
+    reference: 'by hand',
+    spaces: { small: space },
+    cases: [one, { ...one, space, seeds: [7] }],
+  };
+
+  it('are each what they are alone', () => {
+    const alone = suggestions({ ...one, space });
+    expect(suggestions(file)).toEqual([
+      ...alone.map((line) => ({ case: 0, ...line })),
+      { case: 1, ...alone[0] },
+    ]);
+  });
+
+  it('may be one alone that names its space', () => {
+    expect(suggestions({ ...one, spaces: { small: space } })).toEqual(suggestions({ ...one, space }));
+  });
+
+  it('take the seeds of what is expected', () => {
+    const [line] = suggestions({ ...one, space, seeds: [7] });
+    const unseeded = { ...one, space, seeds: undefined, expected: [{ seed: 7, params: line?.params }] };
+    expect(suggestions(unseeded)).toEqual([line]);
+    expect(checkSuggestions(JSON.stringify(unseeded))).toMatchObject({ different: 0 });
+  });
+
+  it.each([
+    [
+      'space',
+      { ...file, cases: [one, { ...one, space: 'big' }] },
+      'cases[1].space: "big" is none of the "spaces": small',
+    ],
+    [
+      'trial',
+      { ...file, cases: [{ ...one, trials: [{}] }] },
+      'cases[0].trials[0].state: nothing must be one of',
+    ],
+    [
+      'file key',
+      { ...file, seeds: [1] },
+      'input: unknown key "seeds"; the keys are reference, spaces, cases',
+    ],
+    [
+      'no seeds',
+      { ...file, cases: [{ ...one, seeds: undefined }] },
+      'cases[0].seeds: nothing must be a list',
+    ],
+    [
+      'expected of another seed',
+      { ...file, cases: [{ ...one, expected: [{ seed: 1, params: {} }] }] },
+      'cases[0].seeds[0]: 7 is none of the seeds in "expected"',
+    ],
+  ])('name the place of a mistake: %s', (_, bad, message) => {
+    expect(() => runSuggest(JSON.stringify(bad))).toThrow(message);
+  });
+
+  it('cannot be checked against nothing', () => {
+    expect(() => checkSuggestions(JSON.stringify(file))).toThrow('cases[0].expected: is not there');
+  });
+});
+
+describe('trials', () => {
+  const wide = [{ name: 'x', low: 0, high: 2 }];
+  const many = Array.from({ length: 14 }, (_, i) => ({
+    params: { x: i / 14, k: i + 1, c: 'a' },
+    state: 'COMPLETE',
+    values: [i],
+  }));
+
+  it("may carry some parameters of their own; the rest are the study's", () => {
+    const own = many.map((entry, i) => (i === 3 ? { ...entry, space: wide } : entry));
+    const all = many.map((entry, i) => (i === 3 ? { ...entry, space: [...wide, ...space.slice(1)] } : entry));
+    expect(suggestions({ ...input, trials: own })).toEqual(suggestions({ ...input, trials: all }));
+    expect(suggestions({ ...input, trials: own })).not.toEqual(suggestions({ ...input, trials: many }));
+  });
+
+  it('may have constraints by name', () => {
+    const named = many.map((entry, i) => ({ ...entry, constraints: { weight: i < 3 ? 1 : 0, time: -1 } }));
+    const listed = many.map((entry, i) => ({ ...entry, constraints: [i < 3 ? 1 : 0, -1] }));
+    expect(suggestions({ ...input, trials: named })).toEqual(suggestions({ ...input, trials: listed }));
+    expect(suggestions({ ...input, trials: named })).not.toEqual(suggestions({ ...input, trials: many }));
   });
 });
 

@@ -17,17 +17,13 @@ export function referencePoint(points: readonly Point[]): number[] {
   });
 }
 
-/** Position of the largest gain that is not NaN, the first one on a tie; undefined gains count as infinite. */
+/** Position of the largest gain, the first one on a tie; a gain that infinities make undefined comes before all. */
 function largest(gains: readonly number[], taken: ReadonlySet<number>): number {
   let best = -1;
-  let most = -Infinity;
   gains.forEach((gain, i) => {
-    if (taken.has(i)) return;
-    const g = Number.isNaN(gain) ? Infinity : gain;
-    if (best < 0 || g > most) {
-      best = i;
-      most = g;
-    }
+    const most = best < 0 ? -Infinity : (gains[best] ?? -Infinity);
+    if (taken.has(i) || Number.isNaN(most)) return;
+    if (best < 0 || Number.isNaN(gain) || gain > most) best = i;
   });
   return best;
 }
@@ -115,7 +111,11 @@ export function selectByHypervolume(points: readonly Point[], count: number): nu
   const reference = referencePoint(points);
   if (!reference.every((r) => Number.isFinite(r))) return distinct.slice(0, count);
   if (reference.length === 2) return greedyPlanar(front, reference, count).map((k) => distinct[k] ?? 0);
-  // With a coordinate of −∞ among three or more objectives the volumes are infinite and compare as nothing.
-  if (!front.every((point) => point.every((x) => Number.isFinite(x)))) return distinct.slice(0, count);
+  // With a coordinate of −∞ the first point of infinite volume is as good as all together; no other adds anything.
+  const boundless = front.findIndex((point) => hypervolume([point], reference) === Infinity);
+  if (boundless >= 0)
+    return [boundless, ...front.map((_, k) => k).filter((k) => k !== boundless)]
+      .slice(0, count)
+      .map((k) => distinct[k] ?? 0);
   return greedyLazy(front, reference, count).map((k) => distinct[k] ?? 0);
 }

@@ -20,6 +20,11 @@ function box(point: readonly number[], reference: readonly number[]): number {
   return point.reduce((product, x, j) => product * ((reference[j] ?? 0) - x), 1);
 }
 
+/** p ∧ q: the corner of what both boxes cover. */
+function meet(p: readonly number[], q: readonly number[]): number[] {
+  return p.map((x, j) => Math.max(x, q[j] ?? 0));
+}
+
 /**
  * The WFG recursion with the points in descending order of their first coordinate: all later points, raised to the
  * present one, share its first coordinate, so that what they cover of its box has one dimension less.
@@ -27,7 +32,13 @@ function box(point: readonly number[], reference: readonly number[]): number {
 function volume(points: readonly (readonly number[])[], reference: readonly number[]): number {
   if (reference.length === 1) return (reference[0] ?? 0) - Math.min(...points.map((p) => p[0] ?? 0));
   if (reference.length === 2) return area(points, reference);
-  const sorted = [...paretoFront(points)].sort((a, b) => (b[0] ?? 0) - (a[0] ?? 0));
+  const front = paretoFront(points);
+  const [first = [], second] = front;
+  // Closed forms, multiplied in the order of the coordinates: gains that are equal come out equal, as in Optuna.
+  if (second === undefined) return box(first, reference);
+  if (front.length === 2)
+    return box(first, reference) + box(second, reference) - box(meet(first, second), reference);
+  const sorted = front.sort((a, b) => (b[0] ?? 0) - (a[0] ?? 0));
   const rest = reference.slice(1);
   let sum = 0;
   sorted.forEach((point, i) => {

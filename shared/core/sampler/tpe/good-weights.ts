@@ -33,13 +33,16 @@ function hypervolumeWeights(
   directions: readonly Direction[],
   violation: Violation,
 ): Float64Array {
-  // A pruned trial has no objective values, so it can add nothing to the front.
-  const judged = (trial: FinishedTrial): boolean => trial.state === 'COMPLETE' && !(violation(trial) > 0);
-  const points = good.map((trial) =>
-    trial.state === 'COMPLETE' && judged(trial) ? minimised(trial.values, directions) : null,
+  const feasible = good.map((trial) => !(violation(trial) > 0));
+  const points = good.map((trial, i) =>
+    trial.state === 'COMPLETE' && feasible[i] === true ? minimised(trial.values, directions) : null,
   );
-  const feasible = points.filter((point) => point !== null);
-  const added = feasible.length <= 1 ? null : contributions(feasible);
+  const judged = points.filter((point) => point !== null);
+  // A lone feasible trial weighs in full, pruned or not, and so do all where none is complete. Otherwise a pruned one has
+  // no objective values and can add nothing to the front.
+  if (judged.length === 0 || feasible.filter(Boolean).length <= 1)
+    return Float64Array.from(feasible, (is) => (is ? 1 : weightMin));
+  const added = contributions(judged);
   let next = 0;
   return Float64Array.from(points, (point) => {
     if (point === null) return weightMin;

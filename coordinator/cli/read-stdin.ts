@@ -1,0 +1,18 @@
+import { CommandError } from './command-error.js';
+
+/** Bytes of standard input at most: a history of 100,000 trials of 17 parameters has about 40 MB. */
+const inputBytesMax = 512 * 1024 * 1024;
+
+/** All of standard input, UTF-8. Throws a `CommandError` with `usage` when it is a terminal: nobody types a history. */
+export async function readStdin(usage: string): Promise<string> {
+  if (process.stdin.isTTY) throw new CommandError(usage, 2);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin) {
+    const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    size += buffer.length;
+    if (size > inputBytesMax) throw new CommandError(`the input is larger than ${inputBytesMax} bytes`, 2);
+    chunks.push(buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

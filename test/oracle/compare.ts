@@ -1,0 +1,129 @@
+/** Compares Parzen's answers with Optuna's: choices and integers exactly, floats to 1e-9 of the larger one. */
+import { parseSuggestInput } from '../../coordinator/cli/suggest-input.js';
+import { runSuggest } from '../../coordinator/cli/suggest.js';
+import { hypervolume } from '../../shared/core/metrics/hypervolume.js';
+import { referencePoint, selectByHypervolume } from '../../shared/core/metrics/hypervolume-subset.js';
+import { nonDominationRanks } from '../../shared/core/metrics/pareto.js';
+import { Chance } from '../../shared/core/sampler/random-study.test-helper.js';
+import type { TpeRules } from '../../shared/core/sampler/sampler.js';
+import type { Params } from '../../shared/core/space/parameter.js';
+import { isNearTie } from './near-ties.js';
+import type { Oracle } from './oracle.js';
+import { randomInput, type SuggestJson } from './random-input.js';
+
+export const tolerance = 1e-9;
+
+export interface Comparison {
+  /** What the question had in it. */
+  readonly features: readonly string[];
+  /** Largest relative deviation; Infinity where a choice, an integer or the whole answer differs. */
+  readonly deviation: number;
+  /** Both answers where they differ, or why Optuna gave none. */
+  readonly note: string | null;
+  readonly answered: boolean;
+}
+
+/** Relative deviation of two values; 0 or Infinity for anything but numbers. */
+function deviationOf(ours: unknown, theirs: unknown, exact: boolean): number {
+  if (ours === theirs) return 0;
+  if (exact || typeof ours !== 'number' || typeof theirs !== 'number') return Infinity;
+  return Math.abs(ours - theirs) / Math.max(Math.abs(ours), Math.abs(theirs));
+}
+
+export const rulesOf = (oracle: Oracle): TpeRules =>
+  oracle.version.startsWith('4') ? 'optuna-4' : 'optuna-5';
+
+function deviationOfParams(
+  { space }: SuggestJson,
+  ours: Readonly<Record<string, unknown>>,
+  theirs: Readonly<Record<string, unknown>>,
+): number {
+  const deviations = space.map(({ name, choices, int }) =>
+    deviationOf(ours[name], theirs[name], choices !== undefined || int === true),
+  );
+  return Math.max(0, ...deviations);
+}
+
+const unanswered = (features: readonly string[], error: unknown): Comparison => ({
+  features,
+  deviation: 0,
+  note: String(error),
+  answered: false,
+});
+
+interface Suggestion {
+  readonly seed: number;
+  readonly params: Params;
+}
+
+/** One random input, as text through the code of `coordinator suggest`. */
+export async function compareSuggestion(oracle: Oracle, seed: number): Promise<Comparison> {
+  const { input, features } = randomInput(seed, rulesOf(oracle));
+  const answer = await oracle.ask({ suggest: input });
+  if ('error' in answer) return unanswered(features, answer['error']);
+  const theirs = answer['suggestions'] as readonly Suggestion[];
+  const ours = runSuggest(JSON.stringify(input))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Suggestion);
+  const [parsed] = parseSuggestInput(JSON.stringify(input));
+  let ties = 0;
+  const deviations = ours.map(({ params, seed: start }, i) => {
+    const other = theirs[i]?.params ?? {};
+    const found = deviationOfParams(input, params, other);
+    if (found <= tolerance || parsed === undefined || !isNearTie(parsed.request, start, other)) return found;
+    ties += 1;
+    return 0;
+  });
+  const deviation = Math.max(...deviations);
+  const note =
+    deviation > tolerance ? `Parzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(theirs)}` : null;
+  return { features: ties > 0 ? [...features, 'score ties'] : features, deviation, note, answered: true };
+}
+
+/** Random points of two to five objectives, on a coarse lattice or not, with an infinity now and then. */
+function randomPoints(chance: Chance): { points: number[][]; features: string[] } {
+  const objectives = chance.of([2, 2, 3, 3, 4, 5]);
+  const coarse = chance.is(0.4);
+  const points = Array.from({ length: 1 + chance.below(objectives > 3 ? 14 : 40) }, () =>
+    Array.from({ length: objectives }, () =>
+      coarse ? chance.below(5) - 2 : (chance.rng.nextDouble() - 0.3) * 10 ** chance.below(3),
+    ),
+  );
+  return { points, features: [`objectives ${objectives}`, coarse ? 'equal values' : 'distinct values'] };
+}
+
+/** One front: its volume, its ranks and the greedy choice out of it. */
+export async function compareFront(oracle: Oracle, seed: number): Promise<Comparison> {
+  const chance = new Chance(seed);
+  const { points, features } = randomPoints(chance);
+  const reference = referencePoint(points);
+  const count = 1 + chance.below(points.length);
+  const enough = 1 + chance.below(points.length);
+  const first = nonDominationRanks(points);
+  const front = points.filter((_, i) => first[i] === 0);
+  const frontCount = Math.min(count, front.length);
+  const frontReference = referencePoint(front);
+  const answers = {
+    ...(await oracle.ask({ hypervolume: { points, reference } })),
+    ...(await oracle.ask({ ranks: { points, enough } })),
+    ...(await oracle.ask({ subset: { points: front, reference: frontReference, count: frontCount } })),
+  };
+  if ('error' in answers) return unanswered(features, answers['error']);
+  const volume = hypervolume(points, reference);
+  const ranks = [...nonDominationRanks(points, enough)];
+  const subset = selectByHypervolume(front, frontCount);
+  const same = (a: unknown, b: unknown): number => (JSON.stringify(a) === JSON.stringify(b) ? 0 : Infinity);
+  const sorted = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
+  const deviation = Math.max(
+    deviationOf(volume, answers['hypervolume'], false),
+    same(ranks, answers['ranks']),
+    same(sorted(subset), sorted(answers['subset'] as number[])),
+  );
+  const ours = { hypervolume: volume, ranks, subset };
+  const note =
+    deviation > tolerance
+      ? `points ${JSON.stringify(points)} count ${frontCount}\nParzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(answers)}`
+      : null;
+  return { features, deviation, note, answered: true };
+}
