@@ -206,6 +206,17 @@ describe("a trial's life", () => {
     await expect(viewStudy(app.context, 'small')).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  it('case 16: of two that ask for the queue at once one gets the first, the other the next or a new one', async () => {
+    const queued = [0.25, 0.75];
+    for (const [i, x] of queued.entries())
+      await enqueueTrial(app.context, 'small', { requestId: requestId(`q${i}`), params: { x } });
+    const taken = await Promise.all([app.ask(), app.ask(), app.ask()]);
+    const byNumber = taken.map(assigned).sort((a, b) => a.number - b.number);
+    expect(byNumber.map(({ number }) => number)).toEqual([0, 1, 2]);
+    expect(byNumber.slice(0, 2).map(({ params }) => params['x'])).toEqual(queued);
+    expect(queued).not.toContain(byNumber[2]?.params['x']);
+  });
+
   it('tries enqueued values first, fills the missing ones, and marks those off the grid', async () => {
     const enqueue = (id: string, params: Record<string, number | string>) =>
       enqueueTrial(app.context, 'small', { requestId: requestId(id), params });

@@ -1,4 +1,6 @@
 /** Compares Parzen's answers with Optuna's: choices and integers exactly, floats to 1e-9 of the larger one. */
+import { pedAnova } from '../../coordinator/analysis/ped-anova.js';
+import { completedOf, parseCases, parseHistory } from '../../coordinator/cli/history-input.js';
 import { parseSuggestInput } from '../../coordinator/cli/suggest-input.js';
 import { runSuggest } from '../../coordinator/cli/suggest.js';
 import { hypervolume } from '../../shared/core/metrics/hypervolume.js';
@@ -126,4 +128,27 @@ export async function compareFront(oracle: Oracle, seed: number): Promise<Compar
       ? `points ${JSON.stringify(points)} count ${frontCount}\nParzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(answers)}`
       : null;
   return { features, deviation, note, answered: true };
+}
+
+/** The COMPLETE trials of a random input by PED-ANOVA. */
+export async function compareImportance(oracle: Oracle, seed: number): Promise<Comparison> {
+  const { input, features } = randomInput(seed, rulesOf(oracle));
+  const answer = await oracle.ask({ importance: input });
+  if ('error' in answer) return unanswered(features, answer['error']);
+  const [only] = parseCases(JSON.stringify(input));
+  const history = parseHistory(only?.given ?? {}, '');
+  const ours = Object.fromEntries(pedAnova({ ...history, trials: completedOf(history) }));
+  const theirs = answer['importance'] as Readonly<Record<string, number>>;
+  const names = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])];
+  // Shares of a whole: what is next to nothing is compared with the whole.
+  const deviation = Math.max(
+    0,
+    ...names.map((name) => {
+      const [a, b] = [ours[name] ?? NaN, theirs[name] ?? NaN];
+      return Math.abs(a - b) <= tolerance * tolerance ? 0 : deviationOf(a, b, false);
+    }),
+  );
+  const note =
+    deviation <= tolerance ? null : `Parzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(theirs)}`;
+  return { features, deviation: Number.isNaN(deviation) ? Infinity : deviation, note, answered: true };
 }

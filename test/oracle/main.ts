@@ -4,7 +4,7 @@
  * answers agree and the largest relative deviation. Exit code 1 when one differs; the first few are printed in full.
  */
 import { parseArgs } from 'node:util';
-import { compareFront, compareSuggestion, tolerance, type Comparison } from './compare.js';
+import { compareFront, compareImportance, compareSuggestion, tolerance, type Comparison } from './compare.js';
 import { Oracle, peerPythons } from './oracle.js';
 
 /** Differences printed in full. */
@@ -28,7 +28,11 @@ function add(tallies: Map<string, Tally>, name: string, { answered, deviation }:
   tallies.set(name, tally);
 }
 
-const comparisons = { suggestion: compareSuggestion, front: compareFront } as const;
+const comparisons = {
+  suggestion: compareSuggestion,
+  front: compareFront,
+  importance: compareImportance,
+} as const;
 
 async function compareAll(
   oracle: Oracle,
@@ -77,7 +81,7 @@ async function main(): Promise<void> {
       continue;
     }
     found = true;
-    for (const kind of ['suggestion', 'front'] as const)
+    for (const kind of ['suggestion', 'front', 'importance'] as const)
       if (values.only === undefined || values.only === kind)
         different += await compareAll(oracle, kind, {
           seed: Number(values.seed),
