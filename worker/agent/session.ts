@@ -91,10 +91,8 @@ export async function runSession(options: SessionOptions): Promise<void> {
     });
   try {
     const { heartbeatIntervalMs } = await register();
-    const beating = keepBeating({
-      ...{ client, leases, clock, log, workerId, register },
-      ...{ intervalMs: heartbeatIntervalMs, ended: settled.signal },
-    });
+    const heart = { client, leases, clock, log, workerId, register, intervalMs: heartbeatIntervalMs };
+    const beating = keepBeating({ ...heart, ended: settled.signal });
     const slots = Array.from({ length: config.slots }, (_, index) => slot(index));
     // One slot that fails ends the session, but the others give their trials back first.
     for (const running of slots) running.catch(() => failed.abort());
