@@ -61,6 +61,10 @@ describe('verifyStudy', () => {
     expect(nudged.difference).toMatchObject({ number: 12, field: 'x' });
     const scored = await verifyWith((trial) => (trial.number === 8 ? { ...trial, values: [0.99] } : trial));
     expect(scored.difference).toMatchObject({ number: 8, field: 'values', stored: '[0.99]' });
+    for (const watermark of [null, { finishSequence: 5_000, running: [] }])
+      expect(
+        (await verifyWith((trial) => (trial.number === 9 ? { ...trial, watermark } : trial))).difference,
+      ).toMatchObject({ number: 9, field: 'watermark' });
     // Metrics and value changed together: the trial itself fits, a suggestion that came after it does not.
     const forged = await verifyWith((trial) =>
       trial.number === 6 ? { ...trial, metrics: { auc: 9, dir_acc: 0 }, values: [0.7 * 9] } : trial,

@@ -22,6 +22,12 @@ export async function verifyStudy(context: AppContext, name: string): Promise<Ve
   const replay = new Replay(study, trials);
   let suggestions = 0;
   let difference: Verification['difference'] = null;
+  const finishedCount = trials.filter(({ finishSequence }) => finishSequence !== null).length;
+  const unseen = trials.find((trial) => watermarkDifference(trial, finishedCount) !== null);
+  if (unseen !== undefined) {
+    const found = watermarkDifference(unseen, finishedCount);
+    if (found !== null) return { suggestions, difference: { number: unseen.number, ...found } };
+  }
   // In the order in which the suggestions were made, so that the sampler takes in each finished trial once.
   for (const trial of trials.filter(wasSuggested).sort(bySuggestion)) {
     suggestions += 1;
@@ -102,6 +108,15 @@ function paramsDifference(stored: Params, recomputed: Params): Difference | null
   const name = names.find((each) => stored[each] !== recomputed[each]);
   if (name === undefined) return null;
   return { field: name, stored: text(stored[name]), recomputed: text(recomputed[name]) };
+}
+
+/** A trial that was handed out says what its suggestion saw, and it saw no more than has finished. */
+function watermarkDifference({ params, watermark }: TrialRecord, finishedCount: number): Difference | null {
+  if (params === null) return null;
+  const recomputed = `at most ${finishedCount} finished trials seen`;
+  if (watermark === null) return { field: 'watermark', stored: 'absent', recomputed };
+  if (watermark.finishSequence <= finishedCount) return null;
+  return { field: 'watermark', stored: text(watermark.finishSequence), recomputed };
 }
 
 /** Values must be what the objective makes of the metrics; a diverged trial has the policy's value instead. */
