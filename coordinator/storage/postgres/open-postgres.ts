@@ -5,6 +5,7 @@ import { StorageUnavailable, type Storage } from '../port.js';
 import { Database } from './database.js';
 import { kindOf, toPortError } from './failure.js';
 import { migrate } from './migrate.js';
+import { prepareOptunaReader } from './optuna-reader.js';
 import { describeServer } from './pools.js';
 import { PostgresStorage } from './postgres-storage.js';
 import { retrying } from './retry.js';
@@ -65,6 +66,7 @@ async function prepare(connection: ClientConfig, log: Log): Promise<void> {
       );
     const applied = await migrate(client);
     if (applied > 0) log.info({ migrations: applied, version }, 'database schema brought up to date');
+    await prepareOptunaReader(client, log);
   } finally {
     await client.end();
   }
@@ -75,6 +77,8 @@ const remedies: Readonly<Record<string, string>> = {
   '28P01': 'check user and password',
   '28000': "check user, password and the server's pg_hba.conf",
   '3D000': 'create the database first, or name another one',
+  '42710':
+    'its schema "optuna" holds something else, perhaps studies of Optuna itself: use another database, or rename that schema',
   '42501': 'the user needs the right to create a schema in this database: grant create on database … to …',
 };
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { firstSchema } from './0001-first-schema.js';
 import { studyChanges } from './0002-study-changes.js';
 import { tokensSchema } from './0003-tokens.js';
+import { optunaViews } from './0004-optuna-views.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -16,6 +17,7 @@ const texts: readonly (readonly [name: string, sql: string])[] = [
   ['first-schema', firstSchema],
   ['study-changes', studyChanges],
   ['tokens', tokensSchema],
+  ['optuna-views', optunaViews],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */

@@ -4,8 +4,8 @@ const columns = `
   id, definition, definition_text, definition_hash, dataset, state, trials_max, next_number, finish_sequence, created_at_ms`;
 
 /**
- * The study and its enqueued trials in one statement; no row when the name is taken. `$8`: the values given to the
- * enqueued trials, a JSON array.
+ * The study, what its definition says in rows, and its enqueued trials in one statement; no row when the name is taken.
+ * `$8`: the values given to the enqueued trials, a JSON array.
  */
 export const createStudy: Statement = {
   name: 'create_study',
@@ -22,6 +22,12 @@ with study as (
      retries_error, retries_timeout, retries_lost, message, cancel_requested, created_at_ms)
   select study.id, queued.position - 1, 'WAITING', queued.given, false, '{}', '{}', 0, 0, 0, 0, '', false, $7
   from study, jsonb_array_elements($8::jsonb) with ordinality as queued (given, position)
+), parameters as (
+  insert into parzen.study_parameters (study_id, ordinal, name, choices, distribution)
+  select study.id, parameter.* from study, parzen.definition_parameters($2::json) parameter
+), objectives as (
+  insert into parzen.study_objectives (study_id, ordinal, name, direction, metrics, weights)
+  select study.id, objective.* from study, parzen.definition_objectives($2::json) objective
 )
 select id from study`,
 };
