@@ -25,6 +25,7 @@ interface StartFlags {
   readonly trials?: number;
   readonly data?: string;
   readonly storage: string;
+  readonly pgPort?: number;
   readonly listen: string;
   readonly insecure: boolean;
   readonly leaseTtl: number;
@@ -70,6 +71,13 @@ const startOptions = (): readonly Option[] => [
   new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
     .default(defaults.storage)
     .env('PARZEN_STORAGE'),
+
+  new Option(
+    '--pg-port <port>',
+    "open the embedded store on 127.0.0.1 to Optuna's tools, read-only (default: closed)",
+  )
+    .env('PARZEN_PG_PORT')
+    .argParser(wholeNumber(1, 65_535)),
 
   new Option('--listen <host:port>', 'address for workers and tools')
     .default(defaults.listen)
@@ -151,6 +159,7 @@ async function runStart(flags: StartFlags): Promise<void> {
     study: flags.study ?? null,
     trials: flags.trials ?? null,
     data: flags.data ?? null,
+    pgPort: flags.pgPort ?? null,
     leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ storage: flags.storage, workers: flags.workers },
     listening: listeningOf(flags),

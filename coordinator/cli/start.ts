@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly trials: number | null;
   readonly data: string | null;
   readonly storage: string;
+  /** Port on loopback for Optuna's tools; null keeps the embedded store closed. */
+  readonly pgPort: number | null;
   readonly listening: Listening;
   readonly leaseTtlMs: number;
   /** Local workers; 0 for none. */
@@ -49,10 +51,15 @@ export async function start(options: StartOptions): Promise<void> {
   refuseOpenListening(options.listening);
   if (options.study === null && options.workers !== 0)
     throw new CommandError('--workers runs one study to its end: name it with --study', 2);
+  if (options.pgPort !== null && options.storage.includes('://'))
+    throw new CommandError(
+      '--pg-port opens the embedded store; a PostgreSQL server is read at its own address, as the role optuna_reader',
+      2,
+    );
   const file = options.study === null ? null : await readStudyFile(options.study);
   if (file !== null) await refuseUnwritable(options.out);
   for (const notice of file?.notices ?? []) options.log.info({}, notice);
-  const storage = await openStorage(options.storage, { log: options.log });
+  const storage = await openStorage(options.storage, { log: options.log, pgPort: options.pgPort });
   try {
     const opened = openContext(storage, options.log, {
       serves: file === null ? null : new Set([file.definition.name]),

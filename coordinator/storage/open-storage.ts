@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import type { Log } from '../../shared/platform/log.js';
+import { admitReader } from './embedded/reader-access.js';
 import { startEmbedded } from './embedded/start-embedded.js';
 import { StorageOpenError } from './errors.js';
 import type { Storage } from './port.js';
@@ -9,6 +10,8 @@ export interface OpenStorageOptions {
   readonly log: Log;
   /** Whether a directory that holds no store gets one (default); otherwise that is an error. */
   readonly create?: boolean;
+  /** Opens an embedded store to Optuna's tools on this port of loopback; null, the default: not at all. */
+  readonly pgPort?: number | null;
 }
 
 /**
@@ -21,7 +24,7 @@ export interface OpenStorageOptions {
  */
 export async function openStorage(
   urlOrDirectory: string,
-  { log, create = true }: OpenStorageOptions,
+  { log, create = true, pgPort = null }: OpenStorageOptions,
 ): Promise<Storage> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(urlOrDirectory)?.[1]?.toLowerCase();
   if (scheme === 'postgres' || scheme === 'postgresql')
@@ -36,10 +39,16 @@ export async function openStorage(
       `there is no store in ${urlOrDirectory}; name the folder that the study was started with, or start one there: ` +
         `coordinator start --storage ${urlOrDirectory}`,
     );
-  const server = await startEmbedded({ directory: urlOrDirectory, log });
+  const server = await startEmbedded({ directory: urlOrDirectory, log, port: pgPort });
+  const { connection } = server;
   try {
-    return await openPostgres({ connection: server.connection, log, afterClose: () => server.stop() });
+    const storage = await openPostgres({ connection, log, afterClose: () => server.stop() });
+    if (pgPort === null) return storage;
+    const file = await admitReader({ directory: urlOrDirectory, port: pgPort, connection });
+    log.info({ port: pgPort }, `Optuna's tools can read this store; the URL with its password is in ${file}`);
+    return storage;
   } catch (error) {
+    // The store has no connections before its first use.
     await server.stop();
     throw error;
   }

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../shared/platform/log.js';
@@ -35,7 +35,15 @@ export async function endOldServer(data: string, log: Log): Promise<void> {
     }
     await sleep(lookEveryMs);
   }
+  removeSockets(data);
   removeMisleadingLocks(data, log);
+}
+
+/** Sockets of servers that are gone, and their locks, which hold the same process id; named after the port of the time. */
+function removeSockets(data: string): void {
+  if (!existsSync(data)) return;
+  for (const file of readdirSync(data))
+    if (file.startsWith('.s.PGSQL.')) rmSync(path.join(data, file), { force: true });
 }
 
 /**
@@ -49,6 +57,5 @@ function removeMisleadingLocks(data: string, log: Log): void {
     { pid, directory: data },
     "removing a dead database server's lock; its process id was given again",
   );
-  for (const file of ['postmaster.pid', '.s.PGSQL.5432', '.s.PGSQL.5432.lock'])
-    rmSync(path.join(data, file), { force: true });
+  rmSync(path.join(data, 'postmaster.pid'), { force: true });
 }

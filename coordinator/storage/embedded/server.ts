@@ -28,11 +28,10 @@ exit $code`;
 
 /** Given on the command line, where they win over the files in the data directory. */
 const settings: Readonly<Record<string, string>> = {
-  listen_addresses: '',
   // Relative to the data directory, so the path is short for the server however deep the directory lies.
   unix_socket_directories: '.',
   unix_socket_permissions: '0700',
-  port: '5432',
+  password_encryption: 'scram-sha-256',
   fsync: 'on',
   full_page_writes: 'on',
   synchronous_commit: 'on',
@@ -53,6 +52,10 @@ const settings: Readonly<Record<string, string>> = {
   ...(process.platform === 'linux' ? { recovery_init_sync_method: 'syncfs' } : {}),
 };
 
+export const loopback = '127.0.0.1';
+/** Names the socket where no port is open. */
+export const defaultPort = 5432;
+
 /** How often a server that died is started again before it is given up, within `restartWindowMs`. */
 const restartsMax = 5;
 const restartWindowMs = 60_000;
@@ -63,13 +66,27 @@ export class Server {
   readonly #cluster: Cluster;
   readonly #serverLog: ServerLog;
   readonly #log: Log;
+  readonly #listening: Readonly<Record<string, string>>;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
   #stopping = false;
   readonly #restartsAtMs: number[] = [];
 
-  constructor(cluster: Cluster, serverLog: ServerLog, log: Log) {
+  /** `port`: where to listen on loopback besides the socket; null for nowhere. */
+  constructor(
+    cluster: Cluster,
+    {
+      serverLog,
+      log,
+      port,
+    }: { readonly serverLog: ServerLog; readonly log: Log; readonly port: number | null },
+  ) {
     this.#cluster = cluster;
+    this.#listening = {
+      listen_addresses: port === null ? '' : loopback,
+      // Part of the socket's name too.
+      port: String(port ?? defaultPort),
+    };
     this.#serverLog = serverLog;
     this.#log = log;
   }
@@ -103,7 +120,8 @@ export class Server {
   #spawn(): ChildProcess {
     const { native, data, dataArgument, user } = this.#cluster;
     const output = this.#serverLog.open();
-    const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const all = { ...settings, ...this.#listening };
+    const options = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const program = path.join(native, 'bin', 'postgres');
     const child = spawn('/bin/sh', ['-c', watchdog, program, '-D', dataArgument, ...options], {
       ...asUser(user),

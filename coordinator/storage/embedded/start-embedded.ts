@@ -1,9 +1,10 @@
 /**
  * The database that comes with the program: PostgreSQL from an npm package, run as a child on a directory, reachable
- * through a Unix socket in that directory only. Same engine, same SQL and same failures as with a server.
+ * through a Unix socket in that directory only, unless a port is asked for. Same engine, same SQL and same failures as
+ * with a server.
  *
  * In the directory: `pg18/` the data, `postgres.log`, `lock` (who owns it), `coordinator.json` (where the owner serves),
- * perhaps `postgres-VERSION/` (a copy of the programs).
+ * perhaps `postgres-VERSION/` (a copy of the programs) and `optuna-url` (for readers).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -18,13 +19,16 @@ import { createCluster, postgresMajor, type Cluster } from './cluster.js';
 import { lockDirectory } from './directory-lock.js';
 import { endOldServer } from './old-server.js';
 import { ServerLog } from './server-log.js';
-import { Server } from './server.js';
+import { refuseBusyPort, writeAccessRules } from './reader-access.js';
+import { defaultPort, Server } from './server.js';
 import { asUser, serverUser, type ServerUser } from './server-user.js';
 
 export interface EmbeddedOptions {
   /** Made when it does not exist. */
   readonly directory: string;
   readonly log: Log;
+  /** Where to listen on loopback as well, for readers with a password (`reader-access.ts`); null, the default: nowhere. */
+  readonly port?: number | null;
 }
 
 export interface EmbeddedServer {
@@ -44,12 +48,16 @@ const trimEveryMs = 60_000;
  * @throws StorageInUse when another process owns the directory
  * @throws StorageOpenError when it cannot run here, with what to do
  */
-export async function startEmbedded({ directory, log }: EmbeddedOptions): Promise<EmbeddedServer> {
+export async function startEmbedded({
+  directory,
+  log,
+  port = null,
+}: EmbeddedOptions): Promise<EmbeddedServer> {
   const home = makeDirectory(directory);
   try {
     const lock = await lockDirectory(home);
     try {
-      return await startLocked(home, log, () => lock.release());
+      return await startLocked(home, { log, port, release: () => lock.release() });
     } catch (error) {
       lock.release();
       throw error;
@@ -59,24 +67,32 @@ export async function startEmbedded({ directory, log }: EmbeddedOptions): Promis
   }
 }
 
-async function startLocked(home: string, log: Log, release: () => void): Promise<EmbeddedServer> {
+interface Start {
+  readonly log: Log;
+  readonly port: number | null;
+  readonly release: () => void;
+}
+
+async function startLocked(home: string, { log, port, release }: Start): Promise<EmbeddedServer> {
   const cluster = prepareCluster(home);
   const isNew = !existsSync(cluster.data);
   await endOldServer(cluster.data, log);
   await createCluster(cluster);
   if (isNew) log.info({ directory: home }, 'database created');
+  writeAccessRules(cluster);
+  if (port !== null) await refuseBusyPort(port);
   const serverLog = new ServerLog(home);
-  const server = new Server(cluster, serverLog, log);
+  const server = new Server(cluster, { serverLog, log, port });
   await server.start();
   server.keepRunning();
-  const socket = reachSocket(cluster.data);
+  const socket = reachSocket(cluster.data, port ?? defaultPort);
   const upkeep = setInterval(() => {
     serverLog.trim();
     socket.refresh();
   }, trimEveryMs);
   upkeep.unref();
   return {
-    connection: { host: socket.directory, port: 5432, user: 'postgres', database: 'postgres' },
+    connection: { host: socket.directory, port: port ?? defaultPort, user: 'postgres', database: 'postgres' },
     stop: async () => {
       clearInterval(upkeep);
       await server.stop();
@@ -124,8 +140,8 @@ interface Socket {
 }
 
 /** The server's socket lies in its data directory; a path too long to connect to gets a short link. */
-function reachSocket(data: string): Socket {
-  if (Buffer.byteLength(path.join(data, '.s.PGSQL.5432')) <= socketPathMaxBytes)
+function reachSocket(data: string, port: number): Socket {
+  if (Buffer.byteLength(path.join(data, `.s.PGSQL.${port}`)) <= socketPathMaxBytes)
     return { directory: data, refresh: () => undefined, remove: () => undefined };
   const short = mkdtempSync(path.join(os.tmpdir(), 'parzen-'));
   const link = path.join(short, 'db');
