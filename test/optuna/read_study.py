@@ -1,10 +1,11 @@
-"""Reads a study through Optuna itself and prints what it saw as one JSON object.
+"""Reads studies through Optuna itself and prints what it saw as a JSON list, one object per study.
 
-    python read_study.py URL STUDY watch [TRIALS]   follow a running study until it has grown three times
-    python read_study.py URL STUDY all              everything, and what became of attempts to write
+    python read_study.py URL watch STUDY        follow a running study until it has grown three times
+    python read_study.py URL all STUDY ...      everything, and what became of attempts to write
 
 Numbers that JSON lacks are printed as texts.
 """
+import datetime
 import json
 import math
 import os
@@ -12,8 +13,9 @@ import sys
 import time
 
 import optuna
+import pandas
 
-url, name, what = sys.argv[1:4]
+url, what, *names = sys.argv[1:]
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 # Optuna 5 turns the stored UTC into local time, Optuna 4 shows it as it is.
 os.environ["TZ"] = "Asia/Tokyo" if int(optuna.__version__.split(".")[0]) >= 5 else "UTC"
@@ -34,8 +36,17 @@ def ms(moment):
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
+def cell(value):
+    """A value of a data frame; None where there is none."""
+    if isinstance(value, datetime.timedelta):
+        return None if pandas.isna(value) else value.total_seconds()
+    if isinstance(value, datetime.datetime):
+        return None if pandas.isna(value) else ms(value.to_pydatetime())
+    return value.item() if hasattr(value, "item") else value
+
+
 def seen(trial):
-    return {
+    return plain({
         "number": trial.number,
         "state": trial.state.name,
         "values": trial.values,
@@ -45,7 +56,7 @@ def seen(trial):
         "intermediate": trial.intermediate_values,
         "startMs": ms(trial.datetime_start),
         "completeMs": ms(trial.datetime_complete),
-    }
+    })
 
 
 def attempt(write):
@@ -57,7 +68,7 @@ def attempt(write):
         return type(error).__name__
 
 
-def watch(study):
+def watch(study, name):
     """A reader that keeps what it has read sees every trial of a study that goes on, as a fresh one does."""
     sizes, deadline = [], time.monotonic() + 60
     while len(set(sizes)) < 4 and time.monotonic() < deadline:
@@ -66,14 +77,14 @@ def watch(study):
         sizes.append(len(trials))
     finished = [trial for trial in trials if trial.state.is_finished()]
     fresh = optuna.load_study(study_name=name, storage=url).trials
-    assert [seen(trial) for trial in fresh if trial.number <= finished[-1].number and trial.state.is_finished()][
-        : len(finished)
-    ] == [seen(trial) for trial in finished]
+    for trial in finished:
+        assert seen(fresh[trial.number]) == seen(trial), trial.number
     return {"grew": sorted(set(sizes)), "fresh": len(fresh), "best": study.best_value}
 
 
-def everything(study):
+def everything(study, name):
     several = len(study.directions) > 1
+    before = [seen(trial) for trial in study.trials]
     completed = len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]))
     frame = study.trials_dataframe()
     storage = study._storage
@@ -101,22 +112,21 @@ def everything(study):
         "metricNames": study.metric_names,
         "userAttrs": study.user_attrs,
         "summaries": [[each.study_name, each.n_trials] for each in optuna.get_all_study_summaries(url)],
-        "trials": [seen(trial) for trial in study.trials],
+        "trials": before,
         "distributions": {
             key: json.loads(optuna.distributions.distribution_to_json(distribution))
             for trial in study.trials[:1]
             for key, distribution in trial.distributions.items()
         },
         "best": [trial.number for trial in study.best_trials] if several else study.best_trial.number,
-        "frame": json.loads(frame.to_json(orient="records", date_unit="ms", double_precision=15)),
+        "frame": [{key: cell(value) for key, value in row.items()} for row in frame.to_dict("records")],
         "importances": importances,
         "refused": refused,
-        "unchanged": [seen(trial) for trial in optuna.load_study(study_name=name, storage=url).trials]
-        == [seen(trial) for trial in study.trials],
+        "unchanged": [seen(trial) for trial in optuna.load_study(study_name=name, storage=url).trials] == before,
         # Only what satisfies Optuna's own rules for a trial can be copied.
         "copied": sum(attempt(lambda: copy.add_trial(trial)) == "written" for trial in study.trials),
     }
 
 
-study = optuna.load_study(study_name=name, storage=url)
-print(json.dumps(plain((watch if what == "watch" else everything)(study)), allow_nan=False))
+look = watch if what == "watch" else everything
+print(json.dumps([plain(look(optuna.load_study(study_name=name, storage=url), name)) for name in names], allow_nan=False))
