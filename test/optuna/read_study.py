@@ -39,7 +39,7 @@ def ms(moment):
 def cell(value):
     """A value of a data frame; None where there is none."""
     if isinstance(value, datetime.timedelta):
-        return None if pandas.isna(value) else value.total_seconds()
+        return None if pandas.isna(value) else round(value.total_seconds(), 3)
     if isinstance(value, datetime.datetime):
         return None if pandas.isna(value) else ms(value.to_pydatetime())
     return value.item() if hasattr(value, "item") else value
