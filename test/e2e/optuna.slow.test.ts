@@ -133,7 +133,8 @@ function asExported(row: Readonly<Record<string, unknown>>): Readonly<Record<str
 
 const plainText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
-describe.skipIf(pythons.length === 0)('a running study', () => {
+// Long for machines that do other things at the same time: Python takes seconds to load all this.
+describe.skipIf(pythons.length === 0)('a running study', { timeout: 600_000 }, () => {
   let place: Workplace;
   let server: PostgresServer;
   let serverDirectory: string;
