@@ -1,0 +1,116 @@
+/** Kubernetes manifests as data: rendered by `kubectl kustomize` where it is installed, else as they were last rendered. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseAllDocuments } from 'yaml';
+
+export const projectRoot = path.resolve(import.meta.dirname, '../..');
+export const k8sFolder = path.join(projectRoot, 'k8s');
+export const renderedFolder = path.join(import.meta.dirname, 'rendered');
+
+const foldersIn = (folder: string): readonly string[] =>
+  readdirSync(path.join(k8sFolder, folder), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+
+export const overlays = foldersIn('overlays');
+export const components = foldersIn('components');
+
+/** Compositions that no overlay makes, so that every component is rendered and checked at least once. */
+export const compositions: Readonly<Record<string, readonly string[]>> = {
+  'prod with kueue, mig, data-fetch': ['kueue', 'mig', 'data-fetch'],
+  'prod with keda, time-slicing, readonly-root-gpu': ['keda', 'time-slicing', 'readonly-root-gpu'],
+};
+
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  // Shapes are the schema's business (schema.ts); the rules read what they need.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly [field: string]: any;
+}
+
+/** Documents of a YAML text. Throws for what is not YAML, and for a key that stands twice. */
+export function parseManifests(text: string, name: string): readonly Manifest[] {
+  return parseAllDocuments(text, { uniqueKeys: true, merge: true })
+    .map((document) => {
+      if (document.errors.length > 0) throw new Error(`${name}: ${document.errors[0]!.message}`);
+      return document.toJS({ maxAliasCount: 100 }) as Manifest | null;
+    })
+    .filter((document) => document !== null);
+}
+
+export const kubectl = spawnSync('kubectl', ['version', '--client'], { encoding: 'utf8' }).status === 0;
+if (!kubectl)
+  console.warn(
+    'kubectl is not installed: overlays are read as last rendered, patches and components are not tried',
+  );
+
+/** `kubectl kustomize`; throws with what it says. */
+export function kustomize(folder: string): string {
+  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (status !== 0) throw new Error(`kubectl kustomize ${folder}: ${stderr}`);
+  return stdout;
+}
+
+/** A kustomization that adds components to an overlay, rendered. `root` is the folder that holds both. */
+export function compose(overlay: string, added: readonly string[], root = k8sFolder): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'parzen-kustomize-'));
+  const relative = (...to: string[]): string => path.relative(folder, path.join(root, ...to));
+  try {
+    const kustomization = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      resources: [relative('overlays', overlay)],
+      components: added.map((component) => relative('components', component)),
+    };
+    writeFileSync(path.join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+    return kustomize(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const cache = new Map<string, readonly Manifest[]>();
+
+/** The manifests of an overlay. */
+export function overlay(name: string): readonly Manifest[] {
+  const known = cache.get(name);
+  if (known !== undefined) return known;
+  const text = kubectl
+    ? kustomize(path.join(k8sFolder, 'overlays', name))
+    : readFileSync(path.join(renderedFolder, `${name}.yaml`), 'utf8');
+  const manifests = parseManifests(text, name);
+  cache.set(name, manifests);
+  return manifests;
+}
+
+/** Everything that can be checked: overlays, and compositions where kubectl makes them. */
+export const everything: readonly (readonly [string, () => readonly Manifest[]])[] = [
+  ...overlays.map((name) => [name, () => overlay(name)] as const),
+  ...(kubectl
+    ? Object.entries(compositions).map(
+        ([name, added]) => [name, () => parseManifests(compose('prod', added), name)] as const,
+      )
+    : []),
+];
+
+export const ofKind = (manifests: readonly Manifest[], kind: string): readonly Manifest[] =>
+  manifests.filter((manifest) => manifest.kind === kind);
+
+/** What makes pods, as far as this project has it. */
+export const workloads = (manifests: readonly Manifest[]): readonly Manifest[] =>
+  manifests.filter(({ kind }) => ['Deployment', 'StatefulSet', 'Job', 'DaemonSet'].includes(kind));
+
+export const find = (manifests: readonly Manifest[], kind: string, name: string): Manifest | undefined =>
+  manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
