@@ -1,0 +1,191 @@
+/** Whatever a manifest points at is there: names, keys, labels, ports, accounts, studies. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { shutdownGraceMs } from '../../coordinator/grpc/limits.js';
+import { releaseTimeoutMs, trainerStopGraceMs } from '../../worker/limits.js';
+import { everything, find, ofKind, projectRoot, workloads, type Manifest } from './manifests.js';
+import { containersOf, podSpecOf } from './pod-security.js';
+import { allPodLabels, missing, podLabels, secretsMadeOutside, selects } from './references.js';
+
+const named = (manifests: readonly Manifest[], name: string): Manifest =>
+  workloads(manifests).find(({ metadata }) => metadata.name === name)!;
+
+type Port = { readonly name: string; readonly containerPort: number };
+const portsOf = (workload: Manifest): readonly Port[] =>
+  containersOf(podSpecOf(workload)).flatMap(({ ports = [] }) => ports as Port[]);
+
+const selecting = (manifests: readonly Manifest[], selector: object): readonly Manifest[] =>
+  workloads(manifests).filter((workload) => selects(selector, podLabels(workload)));
+
+/** Variables of a program as its pods get them from the ConfigMap. */
+const settings = (manifests: readonly Manifest[], program: string): Readonly<Record<string, string>> => {
+  const [container] = containersOf(podSpecOf(named(manifests, program)));
+  return find(manifests, 'ConfigMap', container!['envFrom'][0].configMapRef.name as string)![
+    'data'
+  ] as Record<string, string>;
+};
+const portOf = (address: string | undefined): number => Number(address?.split(':')[1]);
+
+describe.each(everything)('%s', (_name, read) => {
+  const manifests = read();
+
+  it('names only ConfigMaps, Secrets, keys, accounts, priorities and volumes that are there', () => {
+    for (const workload of workloads(manifests))
+      expect({ [workload.metadata.name]: missing(manifests, workload) }).toEqual({
+        [workload.metadata.name]: [],
+      });
+  });
+
+  it('has no object twice, and everything in one namespace', () => {
+    const ids = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    expect(new Set(ids).size).toBe(ids.length);
+    const clusterWide = ['Namespace', 'PriorityClass', 'ResourceFlavor', 'ClusterQueue'];
+    for (const { kind, metadata } of manifests)
+      expect([kind, metadata.name, metadata.namespace]).toEqual([
+        kind,
+        metadata.name,
+        clusterWide.includes(kind) ? undefined : 'parzen',
+      ]);
+  });
+
+  it('selects with each selector the pods it means, and no others', () => {
+    for (const workload of workloads(manifests).filter(({ kind }) => kind !== 'Job'))
+      expect(selecting(manifests, workload['spec'].selector as object)).toEqual([workload]);
+    for (const service of ofKind(manifests, 'Service'))
+      expect(selecting(manifests, { matchLabels: service['spec'].selector as object })).toHaveLength(1);
+    for (const budget of ofKind(manifests, 'PodDisruptionBudget')) {
+      const [workload] = selecting(manifests, budget['spec'].selector as object);
+      // Else no node could ever be drained.
+      if (budget['spec'].minAvailable !== undefined)
+        expect(workload!['spec'].replicas).toBeGreaterThan(budget['spec'].minAvailable as number);
+    }
+    for (const monitor of ofKind(manifests, 'PodMonitor')) {
+      const [workload] = selecting(manifests, monitor['spec'].selector as object);
+      expect(monitor['spec'].jobLabel).toBe('app.kubernetes.io/name');
+      for (const { port } of monitor['spec'].podMetricsEndpoints as { port: string }[])
+        expect(portsOf(workload!).map(({ name }) => name)).toContain(port);
+    }
+  });
+
+  it('sends each Service port to a port that the pods open', () => {
+    for (const service of ofKind(manifests, 'Service')) {
+      const [workload] = selecting(manifests, { matchLabels: service['spec'].selector as object });
+      for (const { targetPort, port } of service['spec'].ports as { targetPort: string; port: number }[]) {
+        const target = portsOf(workload!).find(({ name }) => name === targetPort);
+        expect(target, `${service.metadata.name}: ${targetPort}`).toBeDefined();
+        // Without an address of its own nothing translates ports.
+        if (service['spec'].clusterIP === 'None') expect(port).toBe(target!.containerPort);
+      }
+    }
+  });
+
+  it('probes ports that are open, by number where Kubernetes wants one', () => {
+    for (const workload of workloads(manifests)) {
+      const ports = portsOf(workload);
+      for (const container of containersOf(podSpecOf(workload)))
+        for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'].map(
+          (each) => container[each],
+        )) {
+          if (probe?.grpc) expect(ports.map(({ containerPort }) => containerPort)).toContain(probe.grpc.port);
+          if (probe?.httpGet) expect(ports.map(({ name }) => name)).toContain(probe.httpGet.port);
+        }
+    }
+  });
+
+  it('opens by its settings the ports that it declares', () => {
+    const declared = (program: string): Record<string, number> =>
+      Object.fromEntries(
+        portsOf(named(manifests, program)).map(({ name, containerPort }) => [name, containerPort]),
+      );
+    const coordinator = settings(manifests, 'parzen-coordinator');
+    expect(declared('parzen-coordinator')).toEqual({
+      grpc: portOf(coordinator['PARZEN_LISTEN']),
+      health: portOf(coordinator['PARZEN_HEALTH_LISTEN']),
+      metrics: portOf(coordinator['PARZEN_METRICS']),
+    });
+    const worker = settings(manifests, 'parzen-worker');
+    expect(declared('parzen-worker')).toEqual({
+      health: portOf(worker['PARZEN_HEALTH_LISTEN']),
+      metrics: portOf(worker['PARZEN_METRICS']),
+    });
+    const [host, port] = worker['PARZEN_COORDINATOR']!.split(':');
+    const service = find(manifests, 'Service', host!);
+    expect((service!['spec'].ports as { port: number }[]).map((each) => each.port)).toContain(Number(port));
+  });
+
+  it('secures the wire in exactly one way', () => {
+    const { PARZEN_INSECURE: insecure, PARZEN_TLS_CERT: certificate } = settings(
+      manifests,
+      'parzen-coordinator',
+    );
+    expect([insecure !== undefined, certificate !== undefined].sort()).toEqual([false, true]);
+    // A worker that speaks in the clear to a coordinator that speaks TLS would never get through, nor the reverse.
+    expect(settings(manifests, 'parzen-worker')['PARZEN_TLS_CA'] !== undefined).toBe(
+      certificate !== undefined,
+    );
+  });
+
+  it('has one database, an exact tag on every image, a study that exists, and one GPU per worker at most', () => {
+    const databases = manifests.filter(
+      ({ kind, metadata }) => metadata.name === 'parzen-db' && ['StatefulSet', 'Cluster'].includes(kind),
+    );
+    expect(databases).toHaveLength(1);
+    for (const workload of workloads(manifests))
+      for (const { image } of containersOf(podSpecOf(workload)))
+        expect(image).toMatch(/^[\w./-]+:(?!latest$)[\w.-]*\d[\w.-]*$|@sha256:[0-9a-f]{64}$/);
+    const [coordinator] = containersOf(podSpecOf(named(manifests, 'parzen-coordinator')));
+    const [start, flag, study] = coordinator!['args'] as string[];
+    expect([coordinator!['command'], start, flag]).toEqual([['coordinator'], 'start', '--study']);
+    expect(existsSync(path.join(projectRoot, 'studies', `${study!}.yaml`))).toBe(true);
+    const [worker] = containersOf(podSpecOf(named(manifests, 'parzen-worker')));
+    const gpus = Object.entries(worker!['resources'].limits as object).filter(([name]) =>
+      name.startsWith('nvidia.com/'),
+    );
+    if (gpus.length > 0) expect(gpus).toEqual([[expect.any(String), 1]]);
+  });
+
+  it('gives pods the time that their programs take to stop', () => {
+    const grace = (program: string): number =>
+      podSpecOf(named(manifests, program))['terminationGracePeriodSeconds'] as number;
+    const [coordinator] = containersOf(podSpecOf(named(manifests, 'parzen-coordinator')));
+    const preStop = coordinator!['lifecycle'].preStop.sleep.seconds as number;
+    expect(grace('parzen-coordinator')).toBeGreaterThanOrEqual(preStop + shutdownGraceMs / 1_000 + 5);
+    expect(grace('parzen-worker')).toBeGreaterThanOrEqual(
+      (releaseTimeoutMs + trainerStopGraceMs) / 1_000 + 3,
+    );
+    const [worker] = containersOf(podSpecOf(named(manifests, 'parzen-worker')));
+    expect(worker!['lifecycle']).toBeUndefined();
+  });
+
+  it('queues and scales what is there', () => {
+    for (const { spec } of ofKind(manifests, 'ScaledObject') as readonly Manifest[]) {
+      const target = find(manifests, 'Deployment', spec.scaleTargetRef.name as string);
+      expect(target).toBeDefined();
+      expect(target!['spec'].replicas).toBeUndefined();
+    }
+    for (const queue of ofKind(manifests, 'LocalQueue')) {
+      expect(find(manifests, 'ClusterQueue', queue['spec'].clusterQueue as string)).toBeDefined();
+      expect(named(manifests, 'parzen-worker').metadata.labels).toMatchObject({
+        'kueue.x-k8s.io/queue-name': queue.metadata.name,
+      });
+    }
+    for (const queue of ofKind(manifests, 'ClusterQueue'))
+      for (const { flavors } of queue['spec'].resourceGroups as { flavors: { name: string }[] }[])
+        for (const { name } of flavors) expect(find(manifests, 'ResourceFlavor', name)).toBeDefined();
+  });
+
+  it('lets only pods that exist talk', () => {
+    for (const policy of ofKind(manifests, 'NetworkPolicy'))
+      expect(
+        allPodLabels(manifests).some((labels) => selects(policy['spec'].podSelector as object, labels)),
+        policy.metadata.name,
+      ).toBe(true);
+  });
+});
+
+it('tells in the guide how to make each Secret that no manifest holds', () => {
+  const guide = readFileSync(path.join(projectRoot, 'docs/guides/kubernetes.md'), 'utf8');
+  for (const [name, keys] of Object.entries(secretsMadeOutside))
+    for (const text of [name, ...keys]) expect(guide).toContain(text);
+});
