@@ -151,8 +151,9 @@ describe.each(everything)('%s', (_name, read) => {
     const [coordinator] = containersOf(podSpecOf(named(manifests, 'parzen-coordinator')));
     const preStop = coordinator!['lifecycle'].preStop.sleep.seconds as number;
     expect(grace('parzen-coordinator')).toBeGreaterThanOrEqual(preStop + shutdownGraceMs / 1_000 + 5);
+    const drain = Number(settings(manifests, 'parzen-worker')['PARZEN_DRAIN']);
     expect(grace('parzen-worker')).toBeGreaterThanOrEqual(
-      (releaseTimeoutMs + trainerStopGraceMs) / 1_000 + 3,
+      drain + (releaseTimeoutMs + trainerStopGraceMs) / 1_000 + 1,
     );
     const [worker] = containersOf(podSpecOf(named(manifests, 'parzen-worker')));
     expect(worker!['lifecycle']).toBeUndefined();
