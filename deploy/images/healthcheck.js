@@ -4,10 +4,12 @@
 //   node healthcheck.js grpc live|ready     the coordinator
 //   node healthcheck.js http /livez         a worker
 //
-// The address is PARZEN_HEALTH_LISTEN, as the program itself reads it; every address of a container includes loopback.
+// The address is PARZEN_HEALTH_LISTEN of the coordinator, PARZEN_HEALTH of a worker, as the programs themselves read them; all
+// of a container's addresses include loopback.
 const [kind, what] = process.argv.slice(2);
 const limitMs = 4_000;
-const port = /:(\d+)$/.exec(process.env['PARZEN_HEALTH_LISTEN'] ?? '')?.[1];
+const variable = kind === 'grpc' ? 'PARZEN_HEALTH_LISTEN' : 'PARZEN_HEALTH';
+const port = /:(\d+)$/.exec(process.env[variable] ?? '')?.[1];
 
 async function overGrpc(service) {
   const [{ credentials, makeGenericClientConstructor }, health] = await Promise.all([
@@ -29,7 +31,7 @@ async function overHttp(path) {
 }
 
 try {
-  if (port === undefined) throw new Error('PARZEN_HEALTH_LISTEN is not set to HOST:PORT');
+  if (port === undefined) throw new Error(`${variable} is not set to HOST:PORT`);
   const status = kind === 'grpc' ? await overGrpc(what) : await overHttp(what);
   console.log(status);
   process.exit(status === 'SERVING' || status === '1' ? 0 : 1);

@@ -2,14 +2,24 @@
  * The images' folders, made step by step from the Dockerfile without a container engine, and a study run from them: the
  * coordinator's on a real PostgreSQL server, without TensorFlow; the worker's without a database driver.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess, type SpawnSyncReturns } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { instantStudyFile, killTree, until } from '../helpers/cli.js';
 import { startTestPostgres, type TestPostgres } from '../helpers/postgres.js';
 import { Stages } from './build-stages.js';
+
+/** A port that nobody has right now. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 
 const git = spawnSync('git', ['rev-parse'], { cwd: import.meta.dirname }).status === 0;
 if (!git)
@@ -49,6 +59,14 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
     return { log: () => log };
   }
 
+  /** The coordinator's health check as Docker runs it. */
+  const asks = (port: number, service = 'ready'): SpawnSyncReturns<string> =>
+    spawnSync(process.execPath, ['healthcheck.js', 'grpc', service], {
+      cwd: stages().app('coordinator'),
+      env: { PARZEN_HEALTH_LISTEN: `127.0.0.1:${port}` },
+      encoding: 'utf8',
+    });
+
   it('are made by the steps of the Dockerfile, and hold what their program needs and no more', () => {
     const coordinator = stages().app('coordinator');
     const worker = stages().app('worker');
@@ -78,6 +96,7 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
 
   it('run a study together', async () => {
     const { host, port, user, password, database } = await postgres.freshDatabase();
+    const healthPort = await freePort();
     const login = `${user!}:${encodeURIComponent(String(password))}`;
     const study = path.join(scratch, 'images.yaml');
     writeFileSync(study, instantStudyFile('images', 5));
@@ -86,17 +105,14 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
         ? `postgres://${login}@/${database!}?host=${encodeURIComponent(host!)}&port=${String(port)}`
         : `postgres://${login}@${host!}:${String(port)}/${database!}`,
       PARZEN_LISTEN: '127.0.0.1:0',
+      PARZEN_HEALTH_LISTEN: `127.0.0.1:${healthPort}`,
       PARZEN_OUT: path.join(scratch, 'out'),
     });
     const address = (): string | undefined => /"listen":"(127\.0\.0\.1:\d+)"/.exec(coordinator.log())?.[1];
     await until(() => address() !== undefined || /error/i.test(coordinator.log()));
     expect(coordinator.log()).not.toMatch(/error/i);
-    const health = spawnSync(process.execPath, ['healthcheck.js', 'grpc', ''], {
-      cwd: stages().app('coordinator'),
-      env: { PARZEN_HEALTH_LISTEN: address()! },
-      encoding: 'utf8',
-    });
-    expect([health.stderr, health.status]).toEqual(['', 0]);
+    await until(() => asks(healthPort).status === 0);
+    expect(asks(healthPort, 'live').stdout).toContain('SERVING');
     start('worker', ['start', '--gpu', 'none'], {
       PARZEN_COORDINATOR: address()!,
       PARZEN_CACHE: path.join(scratch, 'cache'),
@@ -106,12 +122,8 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
   });
 
   it('say when they are not well', () => {
-    const asked = spawnSync(process.execPath, ['healthcheck.js', 'grpc', 'ready'], {
-      cwd: stages().app('coordinator'),
-      // Nobody listens on port 1.
-      env: { PARZEN_HEALTH_LISTEN: '127.0.0.1:1' },
-      encoding: 'utf8',
-    });
+    // Nobody listens on port 1.
+    const asked = asks(1);
     expect(asked.status).toBe(1);
     expect(asked.stderr).not.toBe('');
   });

@@ -1,17 +1,5 @@
 /** Variables that deploy/ and k8s/ set ahead of the programs: a release must have none. */
-export const pendingVariables = {
-  coordinator: [
-    'PARZEN_HEALTH_LISTEN',
-    'PARZEN_METRICS',
-    'PARZEN_INSECURE_METRICS',
-    'PARZEN_TLS_CERT',
-    'PARZEN_TLS_KEY',
-  ],
-  worker: [
-    'PARZEN_HEALTH_LISTEN',
-    'PARZEN_METRICS',
-    'PARZEN_INSECURE_METRICS',
-    'PARZEN_TLS_CA',
-    'PARZEN_TOKEN_FILE',
-  ],
-} as const satisfies Record<string, readonly string[]>;
+export const pendingVariables: Readonly<Record<'coordinator' | 'worker', readonly string[]>> = {
+  coordinator: ['PARZEN_METRICS', 'PARZEN_INSECURE_METRICS'],
+  worker: ['PARZEN_HEALTH', 'PARZEN_METRICS', 'PARZEN_INSECURE_METRICS'],
+};

@@ -106,7 +106,7 @@ describe.each(everything)('%s', (_name, read) => {
     });
     const worker = settings(manifests, 'parzen-worker');
     expect(declared('parzen-worker')).toEqual({
-      health: portOf(worker['PARZEN_HEALTH_LISTEN']),
+      health: portOf(worker['PARZEN_HEALTH']),
       metrics: portOf(worker['PARZEN_METRICS']),
     });
     const [host, port] = worker['PARZEN_COORDINATOR']!.split(':');
