@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { DockerfileParser, type Copy, type Instruction } from 'dockerfile-ast';
+import { Copy, DockerfileParser, type Instruction } from 'dockerfile-ast';
 import { projectRoot } from './manifests.js';
 
 /** Steps that reach outside of /app. */
@@ -46,7 +46,7 @@ export class Stages {
     mkdirSync(unfinished, { recursive: true });
     if (this.#stages.has(base)) copyTree(this.app(base), unfinished);
     for (const step of steps) {
-      if (step.getKeyword() === 'COPY') this.#copy(step as Copy, unfinished);
+      if (step instanceof Copy) this.#copy(step, unfinished);
       if (step.getKeyword() === 'RUN') this.#run(step, unfinished);
     }
     renameSync(unfinished, app);

@@ -194,7 +194,7 @@ describe('compose.yaml', () => {
     const [command, ...first] = plugin ? ['docker', 'compose'] : ['docker-compose'];
     for (const files of [['compose.yaml'], ['compose.yaml', 'compose.tls.yaml']]) {
       const args = [...first, ...files.flatMap((file) => ['-f', path.join(deploy, file)]), 'config', '-q'];
-      const { status, stderr } = spawnSync(command!, args, { encoding: 'utf8' });
+      const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
       expect({ files, status, stderr }).toEqual({ files, status: 0, stderr: '' });
     }
   });

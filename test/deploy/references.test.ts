@@ -160,7 +160,7 @@ describe.each(everything)('%s', (_name, read) => {
   });
 
   it('queues and scales what is there', () => {
-    for (const { spec } of ofKind(manifests, 'ScaledObject') as readonly Manifest[]) {
+    for (const { spec } of ofKind(manifests, 'ScaledObject')) {
       const target = find(manifests, 'Deployment', spec.scaleTargetRef.name as string);
       expect(target).toBeDefined();
       expect(target!['spec'].replicas).toBeUndefined();

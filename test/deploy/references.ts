@@ -2,7 +2,8 @@
 import { find, ofKind, workloads, type Manifest } from './manifests.js';
 import { containersOf, podSpecOf } from './pod-security.js';
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- shapes are the schema's business (schema.ts) */
+/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-argument --
+   shapes are the schema's business (schema.ts) */
 type Fields = Readonly<Record<string, any>>;
 type Labels = Readonly<Record<string, string>>;
 

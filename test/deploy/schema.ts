@@ -76,12 +76,11 @@ const lineOf = (source: ts.SourceFile | undefined, start: number | undefined): n
 /** The real file system, and one file that exists only here. */
 function hostWith(file: string, text: string): ts.CompilerHost {
   const host = ts.createCompilerHost(compilerOptions);
-  const { getSourceFile, fileExists, readFile } = host;
   return {
     ...host,
-    fileExists: (name) => name === file || fileExists(name),
-    readFile: (name) => (name === file ? text : readFile(name)),
+    fileExists: (name) => name === file || host.fileExists(name),
+    readFile: (name) => (name === file ? text : host.readFile(name)),
     getSourceFile: (name, options, ...rest) =>
-      name === file ? ts.createSourceFile(name, text, options) : getSourceFile(name, options, ...rest),
+      name === file ? ts.createSourceFile(name, text, options) : host.getSourceFile(name, options, ...rest),
   };
 }
