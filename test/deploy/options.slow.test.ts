@@ -6,7 +6,7 @@ import { parseDocument } from 'yaml';
 import { Workplace } from '../helpers/cli.js';
 import { everything, find, projectRoot, workloads } from './manifests.js';
 import { containersOf, podSpecOf } from './pod-security.js';
-import { pendingVariables } from './pending-variables.js';
+import { pendingVariables } from './pending.js';
 
 type Program = 'coordinator' | 'worker';
 

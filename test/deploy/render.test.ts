@@ -57,7 +57,7 @@ const comparable = (text: string): string =>
     .join('---\n');
 
 describe.skipIf(!kubectl)('rendered (needs kubectl)', () => {
-  // After a change that is meant: npx vitest run --project unit --update test/deploy/render.test.ts
+  // After a change that is meant: npx vitest run --project unit test/deploy/render.test.ts -u
   it.each(overlays)('%s is what is committed', async (name) => {
     await expect(comparable(kustomize(path.join(k8sFolder, 'overlays', name)))).toMatchFileSnapshot(
       path.join(renderedFolder, `${name}.yaml`),
