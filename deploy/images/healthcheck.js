@@ -1,3 +1,4 @@
+/* global fetch, AbortSignal */
 // Asks the health listener of the program in this container; exit code 0 says it is well. For Docker's HEALTHCHECK:
 // Kubernetes asks by itself.
 //
