@@ -6,7 +6,7 @@
 import { credentials, type Client } from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { unary, clientChannelOptions } from '../../shared/wire/call.js';
+import { retrying, unary, clientChannelOptions } from '../../shared/wire/call.js';
 import { paramsFromWire } from '../../shared/wire/convert.js';
 import { TrialServiceClient, type Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { v6Score } from '../sampler-study.js';
@@ -54,14 +54,12 @@ class Tally {
 async function work(client: TrialServiceClient, orders: LoadOrders, over: AbortSignal, tally: Tally) {
   const workerId = `bench-${process.pid}-${randomUUID()}`;
   const call = { deadlineMs, signal: over };
-  await unary(
-    client.register.bind(client),
-    {
-      ...{ workerId, host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0 },
-      ...{ slots: 1, runtime: 'none', version: '0' },
-    },
-    call,
-  );
+  const worker = { workerId, host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0 };
+  const registration = { ...worker, slots: 1, runtime: 'none', version: '0' };
+  await retrying(() => unary(client.register.bind(client), registration, call), {
+    ...{ random: Math.random, signal: over, attemptsMax: 100 },
+    sleep: (ms) => sleep(ms / 1e3),
+  });
   const ask = client.ask.bind(client);
   const tell = client.tell.bind(client);
   const held = new Set<string>();

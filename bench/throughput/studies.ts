@@ -9,10 +9,10 @@ import { withClient, type Store } from './stores.js';
 
 export type SamplerName = 'random' | 'tpe';
 
-export const definitionOf = (name: string, sampler: SamplerName): StudyDefinition => ({
+const definitionOf = (name: string, sampler: SamplerName, trials: number): StudyDefinition => ({
   name,
   objectives: [{ name: 'score', direction: 'maximize', weights: { auc: 0.7, dir_acc: 0.3 } }],
-  trials: 10_000_000,
+  trials,
   sampler: sampler === 'random' ? { type: 'random', seed: 42 } : { ...v6Settings, startupTrials: 10 },
   space: v6Space,
   fixed: { use_lstm: true, prob_source: 'pdf', batch_size: 512, steps: 50 },
@@ -32,14 +32,23 @@ export const definitionOf = (name: string, sampler: SamplerName): StudyDefinitio
   },
 });
 
+export interface StudyPlan {
+  readonly name: string;
+  readonly sampler: SamplerName;
+  /** Trials that are finished already. */
+  readonly history: readonly FinishedTrial[];
+  /** Budget; practically none by default. */
+  readonly trials?: number;
+}
+
 /** Creates a study whose first trials are finished already. Nobody else may have the store open. */
 export async function prepareStudy(
   store: Store,
-  { name, sampler, history }: { name: string; sampler: SamplerName; history: readonly FinishedTrial[] },
+  { name, sampler, history, trials = 10_000_000 }: StudyPlan,
 ): Promise<void> {
   const storage = await openStorage(store.location, { log: silentLog });
   try {
-    const definition = definitionOf(name, sampler);
+    const definition = definitionOf(name, sampler, trials);
     const definitionText = JSON.stringify(definition);
     const definitionHash = createHash('sha256').update(definitionText).digest('hex');
     const study = { definition, definitionText, definitionHash, dataset: null, createdAtMs: Date.now() };

@@ -13,6 +13,7 @@ import {
   type WorkerId,
 } from '../../../shared/core/ids.js';
 import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
+import { Batcher } from '../../app/batcher.js';
 import {
   canonicalNewStudy,
   canonicalParams,
@@ -81,6 +82,10 @@ export class PostgresStorage implements Storage {
   readonly #database: Database;
   readonly #afterClose: () => Promise<void>;
   #closed: Promise<void> | null = null;
+  /** After a failure of the network hundreds of workers may register at once. */
+  readonly #registrations = new Batcher<WorkerRecord, undefined>((batch) => this.#putWorkers(batch), {
+    sizeMax: 200,
+  });
 
   constructor(database: Database, afterClose = (): Promise<void> => Promise.resolve()) {
     this.#database = database;
@@ -231,9 +236,15 @@ export class PostgresStorage implements Storage {
     }));
   }
 
-  async putWorker(worker: WorkerRecord): Promise<void> {
-    const values = encodeWorker(canonicalWorker(worker));
-    await this.#database.repeatable('statements', (pool) => execute(pool, workers.putWorker, values));
+  putWorker(worker: WorkerRecord): Promise<void> {
+    return this.#registrations.load(canonicalWorker(worker));
+  }
+
+  async #putWorkers(registered: readonly WorkerRecord[]): Promise<readonly undefined[]> {
+    const latest = new Map(registered.map((worker) => [worker.id, encodeWorker(worker)]));
+    const values = [JSON.stringify([...latest.values()])];
+    await this.#database.repeatable('statements', (pool) => execute(pool, workers.putWorkers, values));
+    return registered.map(() => undefined);
   }
 
   async touchWorkers(seen: ReadonlyMap<WorkerId, number>): Promise<ReadonlySet<WorkerId>> {

@@ -311,19 +311,19 @@ export const decodeWorker = (row: WorkerRow): WorkerRecord => ({
   lastSeenAtMs: row.last_seen_at_ms,
 });
 
-/** Values for `putWorker`. */
-export const encodeWorker = (worker: WorkerRecord): readonly unknown[] => [
-  worker.id,
-  worker.host,
-  worker.gpuUuid,
-  worker.gpuName,
-  worker.gpuMemoryBytes,
-  worker.slots,
-  worker.runtime,
-  worker.version,
-  worker.registeredAtMs,
-  worker.lastSeenAtMs,
-];
+/** Values for `putWorkers`, as JSON has them. */
+export const encodeWorker = (worker: WorkerRecord): WorkerRow => ({
+  id: worker.id,
+  host: worker.host,
+  gpu_uuid: worker.gpuUuid,
+  gpu_name: worker.gpuName,
+  gpu_memory_bytes: worker.gpuMemoryBytes,
+  slots: worker.slots,
+  runtime: worker.runtime,
+  version: worker.version,
+  registered_at_ms: worker.registeredAtMs,
+  last_seen_at_ms: worker.lastSeenAtMs,
+});
 
 export interface DatasetRow {
   readonly hash: string;

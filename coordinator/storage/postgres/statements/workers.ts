@@ -3,11 +3,15 @@ import type { Statement } from './statement.js';
 const columns = `
   id, host, gpu_uuid, gpu_name, gpu_memory_bytes, slots, runtime, version, registered_at_ms, last_seen_at_ms`;
 
-/** A worker that registers again keeps the time of its first registration. */
-export const putWorker: Statement = {
-  name: 'put_worker',
+/** A worker that registers again keeps the time of its first registration. `$1`: a JSON array, each id once. */
+export const putWorkers: Statement = {
+  name: 'put_workers',
   text: `
-insert into parzen.workers (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into parzen.workers (${columns})
+select ${columns} from json_to_recordset($1::json) as given (
+  id text, host text, gpu_uuid text, gpu_name text, gpu_memory_bytes bigint, slots integer, runtime text, version text,
+  registered_at_ms bigint, last_seen_at_ms bigint)
+order by id
 on conflict (id) do update set
   host = excluded.host, gpu_uuid = excluded.gpu_uuid, gpu_name = excluded.gpu_name,
   gpu_memory_bytes = excluded.gpu_memory_bytes, slots = excluded.slots, runtime = excluded.runtime,
