@@ -16,6 +16,12 @@ export const defaults = {
   reclaimIntervalMs: 5_000,
   /** A worker seen within this time counts as one that may take a trial, ms (architecture §5). */
   workerMemoryMs: 600_000,
+  /** What metrics show of the database is read this often, ms … */
+  metricsRefreshMs: 15_000,
+  /** … and is taken away when it could not be read for this long, ms. */
+  metricsStaleMs: 60_000,
+  /** Metrics show a study for this long after its last trial finished, ms. */
+  metricsFinishedShownMs: 3_600_000,
   /** The progress display looks no more often than this, ms. */
   progressIntervalMs: 500,
   /** … and at least this often, for what other replicas did, ms. */

@@ -34,6 +34,8 @@ interface StartFlags {
   readonly tlsClientCa?: string;
   readonly requireTokens: boolean;
   readonly healthListen?: string;
+  readonly metrics?: string;
+  readonly insecureMetrics: boolean;
   readonly workers: number | 'auto';
   readonly runtime: string;
   readonly out: string;
@@ -106,6 +108,14 @@ const startOptions = (): readonly Option[] => [
     .env('PARZEN_HEALTH_LISTEN')
     .argParser(hostPort(0)),
 
+  new Option('--metrics <host:port>', 'serve metrics for Prometheus at this address')
+    .env('PARZEN_METRICS')
+    .argParser(hostPort(0)),
+
+  new Option('--insecure-metrics', 'allow --metrics beyond loopback')
+    .default(false)
+    .env('PARZEN_INSECURE_METRICS'),
+
   new Option('--workers <n|auto>', 'local workers; auto: one per core')
     .default(0)
     .env('PARZEN_WORKERS')
@@ -163,6 +173,7 @@ async function runStart(flags: StartFlags): Promise<void> {
     leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ storage: flags.storage, workers: flags.workers },
     listening: listeningOf(flags),
+    watching: { metrics: flags.metrics ?? null, insecureMetrics: flags.insecureMetrics, version },
     ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });
@@ -182,7 +193,13 @@ addTokenCommands(program);
 addAnalysisCommands(program);
 
 /** Options that are switches; any other variable holds the option's value. */
-const switches = ['PARZEN_INSECURE', 'PARZEN_JSON', 'PARZEN_REQUIRE_TOKENS', 'PARZEN_TLS'];
+const switches = [
+  'PARZEN_INSECURE',
+  'PARZEN_INSECURE_METRICS',
+  'PARZEN_JSON',
+  'PARZEN_REQUIRE_TOKENS',
+  'PARZEN_TLS',
+];
 
 /** Commander takes what it finds in the environment, so the environment is put right before. */
 function readEnvironment(): void {

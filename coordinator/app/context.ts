@@ -4,6 +4,7 @@ import type { Log } from '../../shared/platform/log.js';
 import type { Storage } from '../storage/port.js';
 import { createCaches, type Caches } from './caches.js';
 import type { DatasetTools } from './datasets.js';
+import type { AppObserver } from './observer.js';
 import type { Histories } from './history.js';
 import type { WorkSignal } from './work-signal.js';
 
@@ -21,6 +22,8 @@ export interface AppContext {
   readonly histories: Histories;
   readonly caches: Caches;
   readonly datasetTools: DatasetTools;
+  /** Metrics; nobody by default. */
+  readonly observer?: AppObserver;
 }
 
 export interface AppSettings {

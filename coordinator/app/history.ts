@@ -1,12 +1,14 @@
 import { assert } from '../../shared/core/assert.js';
 import type { StudyId } from '../../shared/core/ids.js';
 import type { FinishedTrial } from '../../shared/core/sampler/sampler.js';
-import { StudySampler } from '../../shared/core/sampler/study-sampler.js';
+import { StudySampler, type Asked, type StudyToSample } from '../../shared/core/sampler/study-sampler.js';
+import type { Params } from '../../shared/core/space/parameter.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
 import { BestSoFar } from '../../shared/core/study/ranking.js';
 import type { TrialReason } from '../../shared/core/study/trial.js';
 import type { Commitment, Storage, StudyRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
+import { silentAppObserver, type AppObserver } from './observer.js';
 
 /** Rows read per query while a history catches up. */
 const pageSize = 1_000;
@@ -22,6 +24,7 @@ export class History {
   readonly #objectives: readonly Objective[];
   readonly #best: BestSoFar;
   readonly #reasons: Partial<Record<TrialReason, number>> = {};
+  readonly #observer: AppObserver;
   #finishSequence = 0;
   /** The latest transaction whose own finishes were folded in. */
   #leantOn: Commitment | null = null;
@@ -29,10 +32,11 @@ export class History {
   /** Suggests for this study from all that finished. */
   readonly sampler: StudySampler;
 
-  constructor(definition: StudyDefinition) {
+  constructor(definition: StudyDefinition, observer: AppObserver = silentAppObserver) {
     this.#objectives = definition.objectives;
     this.#best = new BestSoFar(definition.objectives.map(({ direction }) => direction));
-    this.sampler = samplerOf(definition);
+    this.#observer = observer;
+    this.sampler = new ObservedSampler(definition, observer);
   }
 
   /** Numbers of the best COMPLETE trials, in order: one, or with several objectives the Pareto front. */
@@ -64,12 +68,15 @@ export class History {
     const { commitment } = transaction;
     const target = transaction.study().finishSequence;
     if (target > commitment.finishSequenceBefore) this.#leantOn = commitment;
+    if (this.#finishSequence >= target) return;
+    const end = this.#observer.refreshing(this.#finishSequence === 0 ? 'full' : 'tail');
     while (this.#finishSequence < target) {
       const page = await transaction.finishedAfter(this.#finishSequence, pageSize);
       assert(page.length > 0, `finish sequence ${this.#finishSequence + 1} of ${target} is missing`);
       // Another reader may have been faster.
       for (const trial of page) if (trial.finishSequence === this.#finishSequence + 1) this.#fold(trial);
     }
+    end();
   }
 
   #fold(trial: TrialRecord): void {
@@ -83,9 +90,33 @@ export class History {
   }
 }
 
+const studyToSample = ({ space, objectives, sampler }: StudyDefinition): StudyToSample => ({
+  ...{ space, directions: objectives.map(({ direction }) => direction), settings: sampler },
+});
+
 /** A sampler of this study that has seen no trial yet. */
-export const samplerOf = ({ space, objectives, sampler }: StudyDefinition): StudySampler =>
-  new StudySampler({ space, directions: objectives.map(({ direction }) => direction), settings: sampler });
+export const samplerOf = (definition: StudyDefinition): StudySampler =>
+  new StudySampler(studyToSample(definition));
+
+/** A sampler whose suggestions are told to an observer. */
+class ObservedSampler extends StudySampler {
+  readonly #definition: StudyDefinition;
+  readonly #observer: AppObserver;
+
+  constructor(definition: StudyDefinition, observer: AppObserver) {
+    super(studyToSample(definition));
+    this.#definition = definition;
+    this.#observer = observer;
+  }
+
+  override suggest(asked: Asked): Params {
+    const { name, sampler } = this.#definition;
+    const end = this.#observer.suggesting(sampler.type);
+    const params = super.suggest(asked);
+    end({ study: name, number: asked.number });
+    return params;
+  }
+}
 
 /** A finished trial as the sampler sees it; null for FAIL and CANCELLED ones, which tell it nothing. */
 export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRecord): FinishedTrial | null {
@@ -104,6 +135,11 @@ export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRe
 export class Histories {
   readonly #byStudy = new Map<StudyId, History>();
   readonly #readings = new Map<StudyId, Promise<void>>();
+  readonly #observer: AppObserver;
+
+  constructor(observer: AppObserver = silentAppObserver) {
+    this.#observer = observer;
+  }
 
   /**
    * Reads the history of a study that this process has not worked for yet, without holding its lock: others can tell
@@ -111,7 +147,7 @@ export class Histories {
    */
   async prepare(storage: Storage, { id, definition }: StudyRecord): Promise<void> {
     if (this.#byStudy.has(id)) return this.#readings.get(id);
-    const history = new History(definition);
+    const history = new History(definition, this.#observer);
     this.#byStudy.set(id, history);
     const reading = history.catchUp(storage, id).finally(() => this.#readings.delete(id));
     this.#readings.set(id, reading);
@@ -129,7 +165,7 @@ export class Histories {
   asItIs(transaction: StudyTransaction): History {
     const { id, definition } = transaction.study();
     let history = this.#byStudy.get(id);
-    if (history?.isTrue(transaction) !== true) history = new History(definition);
+    if (history?.isTrue(transaction) !== true) history = new History(definition, this.#observer);
     this.#byStudy.set(id, history);
     return history;
   }

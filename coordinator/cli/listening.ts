@@ -45,7 +45,7 @@ export interface Servers {
 
 /** Starts what listens. Throws `ListenError`, `SecretFileError`. */
 export async function startServers(opened: OpenContext, listening: Listening): Promise<Servers> {
-  const { context, gateway } = opened;
+  const { context, gateway, metrics } = opened;
   const { listen, requireTokens, insecure, tls: files, healthListen } = listening;
   const tls = files === null ? null : readServerTls(files, context.clock.nowMs());
   const asks = requireTokens || (!insecure && !isLoopback(listen));
@@ -55,6 +55,7 @@ export async function startServers(opened: OpenContext, listening: Listening): P
     ...{ context, gateway, listen, protoDirectory, alsoLocal: tls !== null },
     ...(tls === null ? {} : { tls }),
     ...(check === null ? {} : { check }),
+    ...(metrics === null ? {} : { calls: metrics.metrics.calls }),
   });
   let health: HealthServer | null = null;
   let folder: string | null = null;

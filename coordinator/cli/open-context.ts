@@ -10,10 +10,13 @@ import { defaults } from '../config.js';
 import { chunksOf, datasetOf, keepNewest } from '../market-data/dataset.js';
 import type { Storage } from '../storage/port.js';
 import { parseStudy } from './parse-study.js';
+import type { ServedMetrics } from './serve-metrics.js';
 
 export interface OpenContext {
   readonly context: AppContext;
   readonly gateway: StudyGateway;
+  /** Null when nobody watches. */
+  readonly metrics: ServedMetrics | null;
 }
 
 export interface ContextOptions {
@@ -21,26 +24,29 @@ export interface ContextOptions {
   readonly serves: ReadonlySet<string> | null;
   /** How long a lease holds without a heartbeat, ms. */
   readonly leaseTtlMs?: number;
+  /** Who watches; nobody by default. */
+  readonly metrics?: ServedMetrics | null;
 }
 
 /** The use cases over an open store. */
 export function openContext(
   storage: Storage,
   log: Log,
-  { serves, leaseTtlMs = defaults.leaseTtlMs }: ContextOptions,
+  { serves, leaseTtlMs = defaults.leaseTtlMs, metrics = null }: ContextOptions,
 ): OpenContext {
   const { pollIntervalMs, workerMemoryMs } = defaults;
   const heartbeatIntervalMs = Math.round((defaults.heartbeatIntervalMs * leaseTtlMs) / defaults.leaseTtlMs);
   const context = createContext({
-    storage,
+    storage: metrics?.storage ?? storage,
     clock: systemClock,
     log,
     mintToken: (study) => tokenFor(study, randomUUID()),
     mintSecret: () => randomBytes(32).toString('base64url'),
     settings: Object.freeze({ leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves }),
     signal: new WorkSignal(),
-    histories: new Histories(),
+    histories: new Histories(metrics?.metrics.app),
     datasetTools: { datasetOf, keepNewest, chunksOf },
+    ...(metrics === null ? {} : { observer: metrics.metrics.app }),
   });
-  return { context, gateway: localGateway(context, parseStudy) };
+  return { context, gateway: localGateway(context, parseStudy), metrics };
 }

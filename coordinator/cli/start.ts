@@ -25,6 +25,7 @@ import { print } from './print.js';
 import type { StatusLine } from './status-line.js';
 import { showProgress } from './show-progress.js';
 import { saveResults } from './save-results.js';
+import { refuseOpenMetrics, serveMetrics, type ServedMetrics, type Watching } from './serve-metrics.js';
 
 export interface StartOptions {
   /** Name or path of the study file; null serves every running study of the store. */
@@ -36,6 +37,7 @@ export interface StartOptions {
   readonly pgPort: number | null;
   readonly listening: Listening;
   readonly leaseTtlMs: number;
+  readonly watching: Watching;
   /** Local workers; 0 for none. */
   readonly workers: number | 'auto';
   readonly runtime: string;
@@ -49,6 +51,7 @@ export interface StartOptions {
 /** Runs until the study is over (with local workers) or until stopped. Everything is closed when it returns or throws. */
 export async function start(options: StartOptions): Promise<void> {
   refuseOpenListening(options.listening);
+  refuseOpenMetrics(options.watching);
   if (options.study === null && options.workers !== 0)
     throw new CommandError('--workers runs one study to its end: name it with --study', 2);
   if (options.pgPort !== null && options.storage.includes('://'))
@@ -60,14 +63,17 @@ export async function start(options: StartOptions): Promise<void> {
   if (file !== null) await refuseUnwritable(options.out);
   for (const notice of file?.notices ?? []) options.log.info({}, notice);
   const storage = await openStorage(options.storage, { log: options.log, pgPort: options.pgPort });
+  let metrics: ServedMetrics | null = null;
   try {
+    metrics = await serveMetrics(storage, options);
     const opened = openContext(storage, options.log, {
       serves: file === null ? null : new Set([file.definition.name]),
-      leaseTtlMs: options.leaseTtlMs,
+      ...{ leaseTtlMs: options.leaseTtlMs, metrics },
     });
     if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
     else await runStudy(opened, file, options);
   } finally {
+    await metrics?.stop();
     await storage.close();
   }
 }
@@ -134,10 +140,12 @@ async function serve(
   const leases = reconcileLeases(opened.context, { intervalMs, over });
   leases.catch(() => ended.abort());
   try {
+    opened.metrics?.setReady(true);
     log.info({ listen: address }, 'coordinator ready');
     await work({ servers, over });
   } finally {
     ended.abort();
+    opened.metrics?.setReady(false);
     await servers.stop();
   }
   await leases;

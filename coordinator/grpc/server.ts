@@ -14,11 +14,13 @@ import { TrialServiceService } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageBytesMax } from '../../shared/wire/limits.js';
 import type { ServerTls } from '../../shared/platform/tls.js';
 import type { AppContext } from '../app/context.js';
+import type { CallObserver } from '../app/observer.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import type { TokenCheck } from '../app/tokens.js';
 import { accessService } from './access-service.js';
 import { guard } from './guard.js';
 import { concurrentStreamsMax, shutdownGraceMs } from './limits.js';
+import { observeCalls } from './observed-calls.js';
 import { studyService } from './study-service.js';
 import { trialService } from './trial-service.js';
 
@@ -35,6 +37,8 @@ export interface GrpcServerOptions {
   readonly check?: TokenCheck;
   /** Listen on a free port of loopback as well, without TLS: for workers that this process starts. */
   readonly alsoLocal?: boolean;
+  /** Metrics of calls; nobody by default. */
+  readonly calls?: CallObserver;
 }
 
 export interface RunningServer {
@@ -53,11 +57,15 @@ export class ListenError extends Error {
 
 /** Starts the trial service, the study service, health and reflection. Throws `ListenError`. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningServer> {
-  const { context, gateway, listen, protoDirectory, tls, check, alsoLocal } = options;
+  const { context, gateway, listen, protoDirectory, tls, check, alsoLocal, calls } = options;
   const stopping = new AbortController();
   const { log, clock, signal } = context;
   const server = new Server({
-    ...(check === undefined ? {} : { interceptors: [guard({ check, clock, log })] }),
+    // What the guard refuses is counted, too.
+    interceptors: [
+      ...(calls === undefined ? [] : [observeCalls(calls)]),
+      ...(check === undefined ? [] : [guard({ check, clock, log })]),
+    ],
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
     'grpc.max_receive_message_length': messageBytesMax,

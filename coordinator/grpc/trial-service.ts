@@ -27,8 +27,9 @@ import {
   metricsMax,
   nameLengthMax,
 } from '../../shared/wire/limits.js';
-import { ask, type NothingReason } from '../app/ask.js';
+import type { NothingReason } from '../app/ask.js';
 import type { AppContext } from '../app/context.js';
+import { observedAsk } from '../app/observed-ask.js';
 import { release, releaseByRequest } from '../app/release.js';
 import { heartbeat, report } from '../app/report.js';
 import { tell, type TellOutcome } from '../app/tell.js';
@@ -63,7 +64,9 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
     tell: unaryHandler(log, async (request) => {
       const outcome = outcomeFromWire(request);
       const peakMemoryBytes = request.peakMemoryBytes === 0 ? null : request.peakMemoryBytes;
-      return tellToWire(await tell(context, { token: tokenOf(request), outcome, peakMemoryBytes }));
+      const told = await tell(context, { token: tokenOf(request), outcome, peakMemoryBytes });
+      context.observer?.told(told.kind);
+      return tellToWire(told);
     }),
     release: unaryHandler(log, async (request) => ({ released: await giveBack(context, request) })),
     fetchDataset: fetchDatasetHandler(context.storage, log, (hash) => datasetHash(checkedId(hash, 'hash'))),
@@ -111,7 +114,7 @@ async function answerAsk(
   request: AskRequest,
   signal: AbortSignal,
 ): Promise<AskResponse> {
-  const outcome = await ask(
+  const outcome = await observedAsk(
     context,
     {
       requestId: requestId(checkedId(request.requestId, 'request_id')),

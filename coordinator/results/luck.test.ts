@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { expectedNormalMaximum, luckOf } from './luck.js';
+import { expectedNormalMaximum } from '../../shared/core/metrics/normal-maximum.js';
+import { luckOf } from './luck.js';
 
 describe('expectedNormalMaximum', () => {
   it('agrees with the closed forms for up to five draws', () => {

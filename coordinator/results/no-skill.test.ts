@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Objective } from '../../shared/core/study/definition.js';
 import type { Metrics, Trial } from '../../shared/core/study/trial.js';
-import { expectedNormalMaximum } from './luck.js';
+import { expectedNormalMaximum } from '../../shared/core/metrics/normal-maximum.js';
 import { noSkillOf } from './no-skill.js';
 
 const score: Objective = { name: 'score', direction: 'maximize', weights: { auc: 0.7, dir_acc: 0.3 } };

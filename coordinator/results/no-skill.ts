@@ -3,10 +3,10 @@
  * whose level without skill is known. It does not use the spread between trials, which holds real differences as well.
  */
 import { assert } from '../../shared/core/assert.js';
+import { expectedNormalMaximum } from '../../shared/core/metrics/normal-maximum.js';
 import { normalTail } from '../../shared/core/metrics/special-functions.js';
 import type { Objective } from '../../shared/core/study/definition.js';
 import type { Trial } from '../../shared/core/study/trial.js';
-import { expectedNormalMaximum } from './luck.js';
 
 export interface NoSkill {
   readonly trials: number;

@@ -20,7 +20,8 @@ import type {
   WorkerId,
 } from '../../shared/core/ids.js';
 import type { Params } from '../../shared/core/space/parameter.js';
-import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { SamplerSettings } from '../../shared/core/sampler/sampler.js';
+import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import type { DatasetView, LeaseAnswer, StudyState, TrialCounts } from '../../shared/core/study/study.js';
 import type { Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
 
@@ -169,6 +170,71 @@ export interface WorkerRecord {
 
 /** A stored data set; `name` is the newest under which it was stored. */
 export type DatasetRecord = DatasetView;
+
+/** What a look at the whole store asks for. */
+export interface OverviewRequest {
+  readonly nowMs: number;
+  /** Studies that are over and whose last trial finished before this are left out. */
+  readonly finishedSinceMs: number;
+  /** Studies at most, the newest ones. */
+  readonly studiesMax: number;
+  /** Workers last seen before this are left out … */
+  readonly workersSinceMs: number;
+  /** … and those last seen before this count as lost. */
+  readonly aliveSinceMs: number;
+  /** Finish sequences up to which the finished trials of a study are known already; 0 for a study that is not in it. */
+  readonly known: ReadonlyMap<StudyId, number>;
+}
+
+/** The store at one moment; what finished is told from the known finish sequence on, so that a look costs what is new. */
+export interface Overview {
+  /** Newest first. */
+  readonly studies: readonly StudyOverview[];
+  /** Studies left out because there are more than `studiesMax`. */
+  readonly studiesOmitted: number;
+  /** Age of the oldest expired lease, ms; 0 when there is none. */
+  readonly leaseOverdueMs: number;
+  readonly workers: Readonly<Record<'idle' | 'busy' | 'lost', number>>;
+}
+
+export interface StudyOverview {
+  readonly id: StudyId;
+  readonly name: string;
+  readonly state: StudyState;
+  readonly sampler: SamplerSettings['type'];
+  readonly objectives: readonly Pick<Objective, 'name' | 'direction'>[];
+  readonly trialsMax: number;
+  readonly nextNumber: number;
+  readonly finishSequence: number;
+  readonly waiting: number;
+  readonly running: number;
+  /** Trials that finished after the known finish sequence, by state; absent states have none. */
+  readonly finished: Readonly<Partial<Record<TrialState, number>>>;
+  /** Per objective; what no COMPLETE trial after the known finish sequence gave is absent. */
+  readonly values: readonly ObjectiveOverview[];
+}
+
+/** Values of one objective in the COMPLETE trials after the known finish sequence. */
+export interface ObjectiveOverview {
+  /** Position of the objective. */
+  readonly objective: number;
+  readonly best: number;
+  /** When the best finished; the first of equals. */
+  readonly bestAtMs: number;
+  /** Of finite values that a trainer reported (a value that the failure policy set is left out): how many, … */
+  readonly count: number;
+  readonly mean: number;
+  /** … and the sum of their squared distances from the mean. */
+  readonly squares: number;
+}
+
+/** Connections to the database, of this process. */
+export interface ConnectionCounts {
+  readonly idle: number;
+  readonly busy: number;
+  /** Calls that wait for a connection. */
+  readonly waiting: number;
+}
 
 /** Where a lease was given. */
 export interface LeasePlace {
@@ -323,6 +389,11 @@ export interface Storage {
   listTokens(): Promise<readonly TokenView[]>;
   /** Revokes a token for good; its first revocation counts. False when there is no token of that name. */
   revokeToken(name: string, revokedAtMs: number): Promise<boolean>;
+
+  /** The whole store at a glance, in one read of one moment. Costs no more than what finished since the known moment. */
+  overview(request: OverviewRequest): Promise<Overview>;
+  /** Null for a store without connections. Looks at nothing but this process. */
+  connections(): ConnectionCounts | null;
 
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { StorageUnavailable, type Storage, type StudyTransaction } from '../../c
 import { describeGroups } from './storage-groups.js';
 import { describeDatasets, describeWorkers } from './storage-datasets.js';
 import { describeLeases } from './storage-leases.js';
+import { describeOverview } from './storage-overview.js';
 import { describeTokens } from './storage-tokens.js';
 import { describePages, describeValues } from './storage-values.js';
 import {
@@ -41,6 +42,7 @@ export function describeStorageContract(name: string, open: OpenStorage): void {
     describeValues(current);
     describePages(current);
     describeLeases(current);
+    describeOverview(current);
     describeWorkers(current);
     describeDatasets(current);
     describeTokens(current);

@@ -26,6 +26,8 @@ import {
   type LeasePlace,
   type Lookups,
   type NewStudy,
+  type Overview,
+  type OverviewRequest,
   type Storage,
   type StudyRecord,
   type TrialCounts,
@@ -36,6 +38,7 @@ import {
 } from '../port.js';
 import { MemoryDatasets } from './memory-datasets.js';
 import { MemoryTokens } from './memory-tokens.js';
+import { overviewOf } from './memory-overview.js';
 import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
 import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
 import { StudyQueues } from '../study-queues.js';
@@ -328,6 +331,16 @@ class MemoryStorage implements Storage {
 
   revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
     return this.#run(({ tokens }) => tokens.revoke(name, revokedAtMs));
+  }
+
+  overview(request: OverviewRequest): Promise<Overview> {
+    return this.#run(({ studies, workers }) =>
+      overviewOf([...studies.values()], [...workers.values()], request),
+    );
+  }
+
+  connections(): null {
+    return null;
   }
 
   close(): Promise<void> {

@@ -2,10 +2,16 @@ import type { ClientConfig, Pool, PoolClient } from 'pg';
 import type { Log } from '../../../shared/platform/log.js';
 import type { StudyId } from '../../../shared/core/ids.js';
 import { assert } from '../../../shared/core/assert.js';
-import { StorageUnavailable, type Lookups, type StudyRecord, type StudyTransaction } from '../port.js';
+import {
+  StorageUnavailable,
+  type ConnectionCounts,
+  type Lookups,
+  type StudyRecord,
+  type StudyTransaction,
+} from '../port.js';
 import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
 import { kindOf, toPortError, wasNeverSent } from './failure.js';
-import { createPools, describeServer, endPools, type Pools } from './pools.js';
+import { connectionCounts, createPools, describeServer, endPools, type Pools } from './pools.js';
 import { query } from './query.js';
 import { readAhead } from './read-ahead.js';
 import { retrying } from './retry.js';
@@ -108,6 +114,10 @@ export class Database {
       ...{ client, picture, ahead, changes: lock.changes, study: studyUnder(picture.study, lock) },
       translate: (error) => toPortError(error, this.server),
     });
+  }
+
+  connections(): ConnectionCounts {
+    return connectionCounts(this.#pools);
   }
 
   /** Waits for what is under way; later calls are refused. */

@@ -1,5 +1,6 @@
 import pg, { type ClientBase, type ClientConfig, type Pool, type PoolConfig } from 'pg';
 import type { Log } from '../../../shared/platform/log.js';
+import type { ConnectionCounts } from '../port.js';
 
 /**
  * Connections by kind of work, so that no kind can wait for connections that another kind holds: a transaction that
@@ -88,6 +89,18 @@ function createPool(config: PoolConfig, wanted: Readonly<Record<string, string>>
   });
   pool.on('error', (error) => log.debug({ err: error }, 'idle database connection lost'));
   return pool;
+}
+
+/** Over all pools. */
+export function connectionCounts(pools: Pools): ConnectionCounts {
+  const all = [pools.transactions, pools.leases, pools.statements];
+  const sum = (figure: (pool: Pool) => number): number =>
+    all.reduce((total, pool) => total + figure(pool), 0);
+  return {
+    idle: sum(({ idleCount }) => idleCount),
+    busy: sum(({ totalCount, idleCount }) => totalCount - idleCount),
+    waiting: sum(({ waitingCount }) => waitingCount),
+  };
 }
 
 export async function endPools(pools: Pools): Promise<void> {

@@ -26,7 +26,10 @@ import {
 } from '../canonical.js';
 import type {
   DatasetRecord,
+  ConnectionCounts,
   LeaseAnswer,
+  Overview,
+  OverviewRequest,
   LeasePlace,
   Lookups,
   NewStudy,
@@ -41,6 +44,7 @@ import type {
 } from '../port.js';
 import type { Database } from './database.js';
 import { findDataset, listDatasets, putDataset, readDataset } from './datasets.js';
+import { readOverview } from './overview.js';
 import { encodeMetrics } from './metrics-json.js';
 import { execute, query } from './query.js';
 import {
@@ -296,6 +300,14 @@ export class PostgresStorage implements Storage {
 
   revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
     return revokeToken(this.#database, name, revokedAtMs);
+  }
+
+  overview(request: OverviewRequest): Promise<Overview> {
+    return readOverview(this.#database, request);
+  }
+
+  connections(): ConnectionCounts {
+    return this.#database.connections();
   }
 
   close(): Promise<void> {

@@ -1,0 +1,89 @@
+import { systemClock } from '../../shared/platform/clock.js';
+import { isLoopback } from '../../shared/platform/addresses.js';
+import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
+import type { Log } from '../../shared/platform/log.js';
+import { defaults } from '../config.js';
+import { callNames, codeNames } from '../grpc/observed-calls.js';
+import { CoordinatorMetrics } from '../http/coordinator-metrics.js';
+import { keepMetricsFresh } from '../http/refresh-metrics.js';
+import { metricsStudiesMax } from '../limits.js';
+import { observedStorage, storeOperations } from '../storage/observed-storage.js';
+import type { Storage } from '../storage/port.js';
+import { CommandError } from './command-error.js';
+
+/** Who may look on, and where. */
+export interface Watching {
+  /** `host:port` of the listener; null for no metrics. */
+  readonly metrics: string | null;
+  /** Beyond loopback, too. */
+  readonly insecureMetrics: boolean;
+  readonly version: string;
+  /** Between two looks at the store, ms. */
+  readonly refreshMs?: number;
+}
+
+export interface MetricsOptions {
+  readonly watching: Watching;
+  readonly storage: string;
+  readonly leaseTtlMs: number;
+  readonly log: Log;
+}
+
+export interface ServedMetrics {
+  readonly metrics: CoordinatorMetrics;
+  readonly address: string;
+  /** The store, observed. */
+  readonly storage: Storage;
+  /** Says from now on that work is taken, or not. */
+  setReady(ready: boolean): void;
+  stop(): Promise<void>;
+}
+
+/** Whoever reads metrics learns the names of studies and how they fare. */
+export function refuseOpenMetrics({ metrics, insecureMetrics }: Watching): void {
+  if (metrics === null || insecureMetrics || isLoopback(metrics)) return;
+  throw new CommandError(
+    `--metrics ${metrics} would be open to the network; listen on 127.0.0.1, or say --insecure-metrics if only those who may read them can reach it`,
+    2,
+  );
+}
+
+/** Opens the listener and begins to count; null when no metrics are wanted. */
+export async function serveMetrics(storage: Storage, options: MetricsOptions): Promise<ServedMetrics | null> {
+  const { watching, log, leaseTtlMs } = options;
+  const { version, refreshMs = defaults.metricsRefreshMs } = watching;
+  if (watching.metrics === null) return null;
+  const kind = options.storage.includes('://') ? 'postgres' : 'embedded';
+  const metrics = new CoordinatorMetrics({
+    ...{ version, storage: kind, studiesMax: metricsStudiesMax },
+    ...{ operations: storeOperations, calls: callNames, codes: codeNames },
+  });
+  const observed = observedStorage(storage, metrics.store);
+  let ready = false;
+  const listener: WatchListener = await startWatchListener({
+    ...{ listen: watching.metrics, option: '--metrics', registry: metrics.registry, ready: () => ready },
+    collect: () => metrics.collect(storage.connections()),
+  });
+  log.info({ metrics: `http://${listener.address}/metrics` }, 'metrics');
+  const over = new AbortController();
+  const { workerMemoryMs, metricsStaleMs, metricsFinishedShownMs } = defaults;
+  const fresh = keepMetricsFresh(
+    {
+      ...{ metrics, storage: observed, clock: systemClock, log, random: Math.random },
+      ...{ intervalMs: refreshMs, staleMs: metricsStaleMs, finishedShownMs: metricsFinishedShownMs },
+      ...{ leaseTtlMs, workerMemoryMs, studiesMax: metricsStudiesMax },
+    },
+    over.signal,
+  ).catch((error: unknown) => log.error({ err: error }, 'metrics are not refreshed any more'));
+  return {
+    ...{ metrics, address: listener.address, storage: observed },
+    setReady: (now) => {
+      ready = now;
+    },
+    stop: async () => {
+      over.abort();
+      await fresh;
+      await listener.close();
+    },
+  };
+}
