@@ -54,6 +54,12 @@ export const memoryLookMaxMs = 1_000;
 export const nvidiaSmiTimeoutMs = 15_000;
 /** What it may print, bytes. */
 export const nvidiaSmiOutputBytesMax = 1024 * 1024;
+/** Between two readings of the GPU for metrics, ms. */
+export const gpuReadingIntervalMs = 10_000;
+/** Studies with series in a worker's metrics, the ones worked for last. */
+export const studiesRememberedMax = 20;
+/** … and for how long after the last trial, ms. */
+export const studyRememberedMs = 3_600_000;
 /** Trials in a row that a worker may fail to even start before it gives up. */
 export const unfitMax = 4;
 /** Pause after the first of them, ms; it doubles. */

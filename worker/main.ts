@@ -13,6 +13,7 @@ import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { listGpus } from './gpu/nvidia-smi.js';
+import { MonitorRefused, startMonitor } from './monitor/serve.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
 import { childTrainers } from './trainers/protocol.js';
@@ -25,6 +26,9 @@ interface StartOptions extends ChannelFlags {
   readonly gpu: GpuChoice;
   readonly memory?: number;
   readonly trainers?: string;
+  readonly metrics?: string;
+  readonly insecureMetrics: boolean;
+  readonly health?: string;
   readonly journal?: string;
   readonly drain: number;
   readonly ahead: number;
@@ -123,6 +127,11 @@ async function start(options: StartOptions): Promise<void> {
   const commands = allowedCommands(options.trainers);
   const gpu = await gpuFor(options);
   if (gpu.kind === 'cpu') log.debug({ reason: gpu.reason }, 'no GPU');
+  const monitor = await startMonitor({
+    ...{ metrics: options.metrics ?? null, health: options.health ?? null },
+    ...{ insecureMetrics: options.insecureMetrics, version, runtime: config.runtime, slots: config.slots },
+    ...{ gpu: gpu.kind === 'gpu' ? gpu.identity : null, clock: systemClock, log },
+  });
   const stop = stopOnSignals(log, config.drainMs);
   // Whoever started this worker holds the other end of its standard input; when that closes, they are gone.
   if (config.exitWithParent)
@@ -136,8 +145,9 @@ async function start(options: StartOptions): Promise<void> {
     commands,
     ...(gpu.kind === 'gpu' ? { device: gpu.device } : {}),
     trainerEnvironment: { ...process.env, ...gpu.environment },
+    ...(monitor === null ? {} : { metrics: monitor.metrics }),
     ...stop,
-  });
+  }).finally(() => monitor?.stop());
 }
 
 /** The first signal lets running trials go on for a while, the second has them given back now, the third ends it all. */
@@ -218,6 +228,21 @@ startCommand
       .argParser(roundTrips),
   )
   .addOption(
+    new Option('--metrics <host:port>', 'serve metrics for Prometheus at this address')
+      .env('PARZEN_METRICS')
+      .argParser(address),
+  )
+  .addOption(
+    new Option('--insecure-metrics', 'allow --metrics beyond loopback')
+      .default(false)
+      .env('PARZEN_INSECURE_METRICS'),
+  )
+  .addOption(
+    new Option('--health <host:port>', 'serve /livez and /readyz alone at this address')
+      .env('PARZEN_HEALTH')
+      .argParser(address),
+  )
+  .addOption(
     new Option('--log <level>', 'how much to log')
       .choices([...logLevels])
       .default('info')
@@ -258,7 +283,7 @@ program
   });
 
 try {
-  const { unset, problems } = checkEnvironment(process.env, ['PARZEN_TLS']);
+  const { unset, problems } = checkEnvironment(process.env, ['PARZEN_INSECURE_METRICS', 'PARZEN_TLS']);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   for (const name of unset) Reflect.deleteProperty(process.env, name);
   await program.parseAsync();
@@ -267,7 +292,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
-  const usage = [CommandFileError, GpuNotFound, SecretFileError, UsageError].some(
+  const usage = [CommandFileError, GpuNotFound, MonitorRefused, SecretFileError, UsageError].some(
     (kind) => error instanceof kind,
   );
   process.exit(usage ? 2 : 1);

@@ -9,6 +9,8 @@ import type { WorkerConfig } from '../config.js';
 import { cpuDevice, hostMemoryPerSlot, type Device } from '../gpu/device.js';
 import type { ChildTrainer } from '../trainers/child-trainer.js';
 import type { CommandTrainers } from '../trainers/command/definition.js';
+import { watchCalls, watchRunner } from '../monitor/watch.js';
+import type { WorkerMetrics } from '../monitor/worker-metrics.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { usableCacheDirectory } from './cache-directory.js';
 import { DatasetCache } from './dataset-cache.js';
@@ -17,6 +19,8 @@ import { openJournal } from './journal.js';
 import { Leases } from './leases.js';
 import { shutdownPhases } from './shutdown-phases.js';
 import { runSlot } from './slot.js';
+import type { AttemptRunner } from './slot-options.js';
+import { grpcTrialCalls, type TrialCalls } from './trial-calls.js';
 import {
   createTrainerProcess,
   deviceInUse,
@@ -39,6 +43,8 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Environment of the trainers; this process's own by default. */
   readonly trainerEnvironment?: Readonly<Record<string, string | undefined>>;
+  /** Watches the session; nobody by default. */
+  readonly metrics?: WorkerMetrics;
   /** Aborts when the worker shuts down: no new trials, running ones may go on for `config.drainMs`. */
   readonly stopping: AbortSignal;
   /** Aborts when running trials are to be given back at once. */
@@ -54,8 +60,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const cacheDirectory = await usableCacheDirectory(config, log);
   const journal = config.journal === undefined ? null : openJournal(config.journal, () => clock.nowMs());
   const client = new CoordinatorClient({
-    ...{ address: config.coordinator, clock, random, log },
-    ...(config.security === undefined ? {} : { security: config.security }),
+    ...{ address: config.coordinator, clock, random, log, calls: watchedCalls(options) },
   });
   const leases = new Leases();
   const cache = new DatasetCache(cacheDirectory, client, log);
@@ -87,7 +92,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
       ...{ mintId: randomUUID, journal, aheadRoundTrips: config.aheadRoundTrips },
       ...phases,
       register: () => register().then(() => undefined),
-      runnerFor: (trainer) => runnerOf(index, trainer),
+      runnerFor: (trainer) => watchedRunner(options, index, { trainer, runner: runnerOf(index, trainer) }),
     });
   try {
     const { heartbeatIntervalMs } = await register();
@@ -109,6 +114,21 @@ export async function runSession(options: SessionOptions): Promise<void> {
     journal?.close();
   }
 }
+
+/** The calls to the coordinator, watched where somebody does. */
+function watchedCalls({ config, metrics, stopping }: SessionOptions): TrialCalls {
+  const calls = grpcTrialCalls(config.coordinator, config.security);
+  if (metrics === undefined) return calls;
+  let released: (() => void) | null = null;
+  stopping.addEventListener('abort', () => (released = metrics.drain()), { once: true });
+  return watchCalls(calls, metrics, () => released);
+}
+
+const watchedRunner = (
+  { metrics }: SessionOptions,
+  slot: number,
+  { trainer, runner }: { readonly trainer: string; readonly runner: AttemptRunner },
+): AttemptRunner => (metrics === undefined ? runner : watchRunner(runner, { metrics, slot, trainer }));
 
 function processOptions(options: SessionOptions): TrainerProcessOptions {
   const { childPath, config, commands, trainerEnvironment, log } = options;

@@ -42,8 +42,18 @@ export class GpuNotFound extends Error {
   override readonly name = 'GpuNotFound';
 }
 
+/** A GPU as its maker's tools know it. */
+export interface GpuIdentity {
+  /** Of the whole card, also where the worker uses a part of it: DCGM and `nvidia-smi` know no other. */
+  readonly uuid: string;
+  readonly model: string;
+  /** Profile of the part that the worker uses (MIG); empty for a whole card. */
+  readonly migProfile: string;
+  readonly driver: string;
+}
+
 export type ChosenGpu = (
-  | { readonly kind: 'gpu'; readonly device: Device }
+  | { readonly kind: 'gpu'; readonly device: Device; readonly identity: GpuIdentity }
   /** Trials run on the CPU; the reason is for people. */
   | { readonly kind: 'cpu'; readonly reason: string }
 ) & {
@@ -113,7 +123,18 @@ export function chooseGpu(
   return {
     kind: 'gpu',
     device: { uuid: gpu.uuid, name: gpu.name, memoryBytes: perSlot(gpu.memoryBytes, slots) },
+    identity: identityOf(gpu, listing.gpus),
     environment: pinnedTo(gpu.uuid),
+  };
+}
+
+function identityOf(chosen: Gpu | GpuPart, gpus: readonly Gpu[]): GpuIdentity {
+  const card = 'gpuIndex' in chosen ? gpus.find(({ index }) => index === chosen.gpuIndex) : chosen;
+  return {
+    uuid: card?.uuid ?? chosen.uuid,
+    model: card?.name ?? chosen.name,
+    migProfile: 'gpuIndex' in chosen ? chosen.name.replace(/^MIG /, '') : '',
+    driver: card?.driver ?? '',
   };
 }
 

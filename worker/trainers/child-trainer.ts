@@ -10,7 +10,7 @@ import { cgroupOomKills } from '../gpu/cgroup.js';
 import { classifyExit } from '../gpu/classify-exit.js';
 import { memoryOfProcesses, peakResidentBytes, processesOfGroup } from '../gpu/process-memory.js';
 import { memoryLookMaxMs, stderrTailMax, trainerStartTimeoutMs, trainerStopGraceMs } from '../limits.js';
-import type { TrialJob } from './port.js';
+import type { TrialJob, TrialPhase } from './port.js';
 import type { FromChild, ToChild } from './protocol.js';
 
 export type AttemptResult =
@@ -21,6 +21,8 @@ export type AttemptResult =
       readonly message: string;
       /** What the failed attempt had used, bytes, where that is known. */
       readonly peakMemoryBytes?: number | null;
+      /** What it was doing, where that is known. */
+      readonly phase?: TrialPhase;
     }
   | { readonly kind: 'stopped' }
   /** The trainer cannot start here at all: the trial is not to blame, and the next one would fare no better. */
@@ -243,7 +245,7 @@ class Attempt {
     }
     const hopeless = this.#trainer.preflight?.(this.#job, runtime) ?? null;
     if (hopeless !== null) {
-      this.#fail('oom', hopeless, { reusable: true });
+      this.#fail('oom', hopeless, { reusable: true, phase: 'load' });
       return;
     }
     const { runMessage } = this.#trainer;
@@ -266,7 +268,11 @@ class Attempt {
         break;
       case 'failed':
         this.#memoryBytes = message.peakMemoryBytes ?? this.#memoryBytes;
-        this.#fail(message.reason, message.message);
+        this.#fail(
+          message.reason,
+          message.message,
+          message.phase === undefined ? {} : { phase: message.phase },
+        );
         break;
       case 'stopped':
         this.#settle({ result: { kind: 'stopped' }, reusable: false });
@@ -301,7 +307,11 @@ class Attempt {
     this.#timers.set('grace', timer);
   }
 
-  #fail(reason: FailureReason, message: string, { reusable = false } = {}): void {
+  #fail(
+    reason: FailureReason,
+    message: string,
+    { reusable = false, phase }: { readonly reusable?: boolean; readonly phase?: TrialPhase } = {},
+  ): void {
     // Out of memory is told as what it is, also when it struck while the process was starting.
     if (this.#child.ready === null && reason !== 'oom') {
       this.#settle({ result: { kind: 'unfit', message }, reusable: false });
@@ -310,7 +320,9 @@ class Attempt {
     // A process that runs programs is small itself; what counts is what it runs.
     if (this.#trainer.keepProcess === false) this.#look(this.#child.memoryOfStarted());
     const peakMemoryBytes = this.#memoryBytes;
-    this.#settle({ result: { kind: 'failed', reason, message, peakMemoryBytes }, reusable });
+    const doing = phase ?? (this.#child.ready === null ? 'load' : undefined);
+    const result = { kind: 'failed', reason, message, peakMemoryBytes } as const;
+    this.#settle({ result: doing === undefined ? result : { ...result, phase: doing }, reusable });
   }
 
   /** Remembers what was used, for the case that the process cannot say so itself in the end. */

@@ -69,8 +69,10 @@ async function outcomeOf(
   } catch (error) {
     if (error instanceof TrialStopped) return { type: 'stopped' };
     const peakMemoryBytes = peakMemory();
-    if (error instanceof TrialFailed)
-      return { type: 'failed', reason: error.reason, message: error.message, peakMemoryBytes };
+    if (error instanceof TrialFailed) {
+      const { reason, message, phase } = error;
+      return { type: 'failed', reason, message, peakMemoryBytes, ...(phase === null ? {} : { phase }) };
+    }
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const sign = thrownOutOfMemory(error);
     return sign === null

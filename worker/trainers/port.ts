@@ -22,14 +22,24 @@ export interface TrialDone {
   readonly peakMemoryBytes: number | null;
 }
 
+/** What a trial was doing: reading its data, training, or forecasting. */
+export type TrialPhase = 'load' | 'fit' | 'predict';
+
 /** An attempt that brought no result, with the reason and a text for people. */
 export class TrialFailed extends Error {
   override readonly name = 'TrialFailed';
   readonly reason: FailureReason;
+  /** What it was doing, where that is known. */
+  readonly phase: TrialPhase | null;
 
-  constructor(reason: FailureReason, message: string, options?: ErrorOptions) {
+  constructor(
+    reason: FailureReason,
+    message: string,
+    options: ErrorOptions & { readonly phase?: TrialPhase } = {},
+  ) {
     super(message, options);
     this.reason = reason;
+    this.phase = options.phase ?? null;
   }
 }
 

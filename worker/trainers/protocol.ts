@@ -15,7 +15,7 @@
  */
 import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
 import type { CommandDefinition } from './command/definition.js';
-import type { TrialDone, TrialJob } from './port.js';
+import type { TrialDone, TrialJob, TrialPhase } from './port.js';
 
 export type ToChild =
   | {
@@ -42,6 +42,8 @@ export type FromChild =
       readonly message: string;
       /** As in `TrialDone`: what the failed attempt had used. */
       readonly peakMemoryBytes: number | null;
+      /** What the attempt was doing, where that is known. */
+      readonly phase?: TrialPhase;
     }
   | { readonly type: 'stopped' }
   /** A line for the worker's log. */

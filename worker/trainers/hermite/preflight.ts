@@ -3,6 +3,7 @@ import { candleColumns } from '../../../shared/core/market/candles.js';
 import { parseEvaluation } from '../../../shared/core/trainers/evaluation-settings.js';
 import { parseHermiteParams, type HermiteParams } from '../../../shared/core/trainers/hermite-settings.js';
 import { defaultWindows } from '../../market/features.js';
+import { outOfMemoryForeseen } from '../../gpu/out-of-memory.js';
 import type { TrialJob } from '../port.js';
 import { estimateMemory, totalMemory, type MemoryEstimate } from './estimate-memory.js';
 
@@ -87,7 +88,7 @@ export function hermitePreflight(job: TrialJob, runtime: string, memory: TrialMe
   const part = largestPart(onGpu ? { ...estimate, base: 0, data: 0 } : estimate);
   const where = onGpu ? 'on this GPU' : 'here';
   return (
-    `out of memory before it started: estimated ${gibibytes(needed)}, but a trial may use ${gibibytes(available)} ${where}; ` +
+    `${outOfMemoryForeseen}: estimated ${gibibytes(needed)}, but a trial may use ${gibibytes(available)} ${where}; ` +
     `${gibibytes(estimate[part])} of it is for '${part}': ${remedies[part]}`
   );
 }

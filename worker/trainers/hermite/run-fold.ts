@@ -9,7 +9,7 @@ import {
 } from '../../market/prepare-trial-data.js';
 import type { FoldPlan } from '../../market/fold-plan.js';
 import type { HermiteParams } from '../../../shared/core/trainers/hermite-settings.js';
-import { TrialFailed } from '../port.js';
+import { TrialFailed, type TrialPhase } from '../port.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import { at } from '../runtime/differentiable.js';
@@ -30,6 +30,8 @@ export interface FoldJob {
   readonly seed: number;
   /** Awaited before every step; throws to end the trial. */
   readonly pause: () => Promise<void>;
+  /** Told what the fold does from now on. */
+  readonly enter: (phase: TrialPhase) => void;
 }
 
 export interface JudgedFold {
@@ -91,7 +93,8 @@ export function foldSettings(job: Pick<FoldJob, 'params' | 'data'>, fold: Prepar
 const streams = { weights: 1, batches: 2 } as const;
 
 function train(job: FoldJob, network: Network, fold: PreparedFold): Promise<TrainedFold> {
-  const { data, seed, pause } = job;
+  const { data, seed, pause, enter } = job;
+  enter('fit');
   const streamSeed = foldSeed(data.evaluation.seedPolicy, seed, fold.id);
   const part = ({ rows }: PartData): TrainingPart => ({
     rows,
@@ -115,7 +118,8 @@ async function judge(
   fold: PreparedFold,
   parameters: Tensor,
 ): Promise<FoldEvaluation> {
-  const { params, data, pause } = job;
+  const { params, data, pause, enter } = job;
+  enter('predict');
   const forecasts = (part: PartData): Promise<Outputs> =>
     predict(network, parameters, { inputs: fold.input, rows: part.rows }, pause);
   const outcome = evaluateFold({

@@ -15,7 +15,14 @@ import { parseHermiteParams, type HermiteParams } from '../../../shared/core/tra
 import type { SettingProblem } from '../../../shared/core/trainers/setting-schema.js';
 import { aggregateTrial, failureMetrics, foldProgress } from '../../market/aggregate-trial.js';
 import { prepareTrialData, type TrialData } from '../../market/prepare-trial-data.js';
-import { TrialFailed, TrialStopped, type Trainer, type TrialDone, type TrialJob } from '../port.js';
+import {
+  TrialFailed,
+  TrialStopped,
+  type Trainer,
+  type TrialDone,
+  type TrialJob,
+  type TrialPhase,
+} from '../port.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { readPeakMemory, resetPeakMemory } from './peak-memory.js';
 import { runFold, type JudgedFold } from './run-fold.js';
@@ -86,22 +93,26 @@ function progress(folds: readonly JudgedFold[], startedAtMs: number): Metrics {
 }
 
 /** Turns what the runtime throws into a classified failure; everything else passes unchanged. */
-function classified(runtime: Runtime, error: unknown): unknown {
+function classified(runtime: Runtime, error: unknown, phase: TrialPhase): unknown {
   if (error instanceof TrialFailed || error instanceof TrialStopped) return error;
   const text = error instanceof Error ? error.message : String(error);
   switch (runtime.classify(error)) {
     case 'oom':
-      return new TrialFailed('oom', `out of memory on runtime ${runtime.name}: ${text}`, { cause: error });
+      return new TrialFailed('oom', `out of memory on runtime ${runtime.name}: ${text}`, {
+        cause: error,
+        phase,
+      });
     case 'corrupt':
       return new TrialFailed(
         'oom',
         `heap of runtime ${runtime.name} damaged, probably out of memory: ${text}`,
-        {
-          cause: error,
-        },
+        { cause: error, phase },
       );
     case 'lost':
-      return new TrialFailed('error', `runtime ${runtime.name} lost its device: ${text}`, { cause: error });
+      return new TrialFailed('error', `runtime ${runtime.name} lost its device: ${text}`, {
+        cause: error,
+        phase,
+      });
     case 'other':
       return error;
   }
@@ -109,6 +120,11 @@ function classified(runtime: Runtime, error: unknown): unknown {
 
 /** A trainer on the given runtime, for one trial at a time. */
 export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerOptions): Trainer {
+  let phase: TrialPhase = 'load';
+  const enter = (next: TrialPhase): void => {
+    phase = next;
+  };
+
   /** Lets messages of the worker arrive, and ends the trial when one asked for it. */
   const pause = async (): Promise<void> => {
     await setImmediate();
@@ -124,7 +140,8 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
     const data = trialData(await candlesOf(job), settings);
     const folds: JudgedFold[] = [];
     for (const [step, plan] of data.folds.entries()) {
-      folds.push(await runFold({ runtime, params: settings.params, data, seed: job.seed, pause }, plan));
+      const foldJob = { runtime, params: settings.params, data, seed: job.seed, pause, enter };
+      folds.push(await runFold(foldJob, plan));
       await runtime.flushErrors();
       const stop = await report(step, progress(folds, startedAtMs));
       if (stop) throw new TrialStopped(`the study stopped the trial after fold ${step}`);
@@ -152,11 +169,12 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
   return {
     run: async (job, report): Promise<TrialDone> => {
       resetPeakMemory();
+      enter('load');
       try {
         const metrics = await metricsOrZero(job, report);
         return { metrics, peakMemoryBytes: readPeakMemory() };
       } catch (error) {
-        throw classified(runtime, error);
+        throw classified(runtime, error, phase);
       } finally {
         runtime.dispose();
       }
