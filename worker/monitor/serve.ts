@@ -1,10 +1,7 @@
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
-import {
-  isLoopback,
-  startWatchListener,
-  type WatchListener,
-} from '../../shared/platform/metrics-listener.js';
+import { isLoopback } from '../../shared/platform/addresses.js';
+import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
 import type { GpuIdentity } from '../gpu/device.js';
 import { gpuReadingIntervalMs } from '../limits.js';
 import { readCudaVersion, watchGpu } from './read-gpu.js';
