@@ -24,11 +24,16 @@ export class Workplace {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'parzen-e2e-'));
   readonly #running = new Set<ChildProcess>();
 
-  /** Starts `coordinator …` or `worker …`; `input` becomes its standard input. */
-  start(program: 'coordinator' | 'worker', args: readonly string[], input?: string): RunningCommand {
+  /** Starts `coordinator …` or `worker …`; `input` becomes its standard input, `environment` is added to ours. */
+  start(
+    program: 'coordinator' | 'worker',
+    args: readonly string[],
+    input?: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): RunningCommand {
     const child = spawn(process.execPath, [path.join(projectRoot, 'bin', `${program}.js`), ...args], {
       cwd: this.directory,
-      env: { ...process.env, PARZEN_CACHE: path.join(this.directory, 'cache') },
+      env: { ...process.env, PARZEN_CACHE: path.join(this.directory, 'cache'), ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#running.add(child);

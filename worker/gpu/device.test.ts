@@ -105,6 +105,10 @@ describe('--gpu', () => {
         ...{ uuid: 'GPU-b1028956-cfa2-0990-bf4a-5da9abb51763', name: 'NVIDIA H100 80GB HBM3' },
         memoryBytes: 81559 * mebibyte,
       },
+      identity: {
+        ...{ uuid: 'GPU-b1028956-cfa2-0990-bf4a-5da9abb51763', model: 'NVIDIA H100 80GB HBM3' },
+        ...{ migProfile: '', driver: '535.129.03' },
+      },
       environment: {
         CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
         CUDA_VISIBLE_DEVICES: 'GPU-b1028956-cfa2-0990-bf4a-5da9abb51763',
@@ -120,6 +124,8 @@ describe('--gpu', () => {
       device: { uuid: 'GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77' },
     });
     expect(choose('MIG-c6d4')).toMatchObject({
+      // Others know the whole card only.
+      identity: { uuid: 'GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77', migProfile: '3g.20gb' },
       device: { name: 'MIG 3g.20gb', memoryBytes: 20 * 1024 * mebibyte },
       environment: { CUDA_VISIBLE_DEVICES: 'MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f' },
     });
