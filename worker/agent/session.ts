@@ -59,9 +59,8 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const { config, clock, log, random, stopping } = options;
   const cacheDirectory = await usableCacheDirectory(config, log);
   const journal = config.journal === undefined ? null : openJournal(config.journal, () => clock.nowMs());
-  const client = new CoordinatorClient({
-    ...{ address: config.coordinator, clock, random, log, calls: watchedCalls(options) },
-  });
+  const calls = watchedCalls(options);
+  const client = new CoordinatorClient({ address: config.coordinator, clock, random, log, calls });
   const leases = new Leases();
   const cache = new DatasetCache(cacheDirectory, client, log);
   const workerId = `${config.exitWithParent ? 'local-' : ''}${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
