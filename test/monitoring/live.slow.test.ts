@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type * as StartModule from '../../coordinator/cli/start.js';
 import { StatusLine } from '../../coordinator/cli/status-line.js';
 import { createLog } from '../../shared/platform/log.js';
 import { Workplace, projectRoot, until, type RunningCommand } from '../helpers/cli.js';
@@ -59,7 +60,7 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
   beforeAll(async () => {
     // In this process, because its metrics are to be fresh twice a second; compiled, because it looks for files beside itself.
     const compiled = path.join(projectRoot, 'dist/coordinator/cli/start.js');
-    const { start } = (await import(compiled)) as typeof import('../../coordinator/cli/start.js');
+    const { start } = (await import(compiled)) as typeof StartModule;
     const statusLine = new StatusLine(process.stderr);
     coordinator = start({
       ...{ study: place.write('live.yaml', study('live')), trials: null, data: null, leaseTtlMs: 45_000 },
