@@ -66,10 +66,12 @@ export async function ask(
   let held = false;
   while (answer === null && !signal.aborted && clock.nowMs() < untilMs) {
     held = true;
+    const released = context.observer?.holding();
     const woken = await caches.asks.hold({
       ...{ untilMs, signal, memoryBytes: worker.gpuMemoryBytes },
       studies: [...asking.reasons.keys()],
     });
+    released?.();
     if (woken.kind === 'over') break;
     if (woken.kind === 'studies') await noteStudies(asking);
     else answer = await lookAt(asking, { ...woken, turn: true });
@@ -128,6 +130,7 @@ async function lookAt(
 ): Promise<AskOutcome | null> {
   const { context, request, worker, signal, reasons } = asking;
   const changes = gate.begin();
+  const looked = context.observer?.looking();
   let end: LookEnd = 'failed';
   try {
     const look = await askOneStudy(context, request, study, (transaction) =>
@@ -141,12 +144,14 @@ async function lookAt(
       return look.outcome;
     } else {
       reasons.set(study, look.outcome.reason);
+      if (look.outcome.reason === 'needs-more-memory') context.observer?.withheld(study);
       // Asks ahead, and those that ended meanwhile, find nothing where others may find something.
       if (request.ahead !== true && !signal.aborted) end = look.outcome.reason;
       else if (turn) end = 'passed';
     }
     return null;
   } finally {
+    if (end !== 'failed') looked?.(end === 'assigned' ? 'assigned' : 'empty');
     gate.end(end, { changes, turn, memoryBytes: worker.gpuMemoryBytes, nowMs: context.clock.nowMs() });
   }
 }

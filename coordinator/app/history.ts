@@ -56,11 +56,13 @@ export class History {
 
   /** Reads what finished, outside of any transaction, until little is left to `refresh`. */
   async catchUp(storage: Storage, study: StudyId): Promise<void> {
+    const end = this.#observer.refreshing('full');
     for (;;) {
       const page = await storage.listFinished(study, this.#finishSequence, pageSize);
       for (const trial of page) if (trial.finishSequence === this.#finishSequence + 1) this.#fold(trial);
-      if (page.length < pageSize) return;
+      if (page.length < pageSize) break;
     }
+    end();
   }
 
   /** Reads what finished since the last time. */

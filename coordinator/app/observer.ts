@@ -22,7 +22,7 @@ export interface AppObserver {
   /** A projection begins to read what finished since the last time; `full` when it starts from nothing. */
   refreshing(kind: 'tail' | 'full'): Ended;
   /** Waiting trials were withheld from an ask because they are known not to fit its GPU. */
-  withheld(study: string): void;
+  withheld(study: StudyId): void;
   told(result: 'recorded' | 'already-recorded' | 'lease-lost'): void;
 }
 

@@ -27,9 +27,8 @@ import {
   metricsMax,
   nameLengthMax,
 } from '../../shared/wire/limits.js';
-import type { NothingReason } from '../app/ask.js';
+import { ask, type NothingReason } from '../app/ask.js';
 import type { AppContext } from '../app/context.js';
-import { observedAsk } from '../app/observed-ask.js';
 import { release, releaseByRequest } from '../app/release.js';
 import { heartbeat, report } from '../app/report.js';
 import { tell, type TellOutcome } from '../app/tell.js';
@@ -114,7 +113,7 @@ async function answerAsk(
   request: AskRequest,
   signal: AbortSignal,
 ): Promise<AskResponse> {
-  const outcome = await observedAsk(
+  const outcome = await ask(
     context,
     {
       requestId: requestId(checkedId(request.requestId, 'request_id')),

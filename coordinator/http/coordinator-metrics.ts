@@ -101,8 +101,10 @@ export class CoordinatorMetrics {
       const seconds = stopwatch();
       return () => this.instruments.projectionRefresh.observe({ kind }, seconds());
     },
-    withheld: (study) => {
-      if (this.studies.show(study)) this.instruments.assignmentsWithheld.inc({ study });
+    withheld: (id) => {
+      const study = this.#names.get(id);
+      if (study !== undefined && this.studies.show(study))
+        this.instruments.assignmentsWithheld.inc({ study });
     },
     told: (result) => this.instruments.tells.inc({ result: tellResults[result] }),
   };
