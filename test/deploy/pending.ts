@@ -2,13 +2,9 @@
 
 /** Variables of the programs. */
 export const pendingVariables: Readonly<Record<'coordinator' | 'worker', readonly string[]>> = {
-  coordinator: ['PARZEN_METRICS', 'PARZEN_INSECURE_METRICS'],
-  worker: ['PARZEN_HEALTH', 'PARZEN_METRICS', 'PARZEN_INSECURE_METRICS'],
+  coordinator: [],
+  worker: [],
 };
 
 /** Folders that compose mounts. */
-export const pendingFolders: readonly string[] = [
-  './prometheus',
-  './grafana/provisioning',
-  './grafana/dashboards',
-];
+export const pendingFolders: readonly string[] = [];

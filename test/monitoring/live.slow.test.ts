@@ -63,7 +63,13 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
     const { start } = (await import(compiled)) as typeof StartModule;
     const statusLine = new StatusLine(process.stderr);
     coordinator = start({
-      ...{ study: place.write('live.yaml', study('live')), trials: null, data: null, leaseTtlMs: 45_000 },
+      ...{
+        study: place.write('live.yaml', study('live')),
+        trials: null,
+        data: null,
+        leaseTtlMs: 45_000,
+        pgPort: null,
+      },
       storage: path.join(place.directory, 'store'),
       ...{ workers: 0, runtime: 'auto', out: path.join(place.directory, 'out'), statusLine },
       listening: {
