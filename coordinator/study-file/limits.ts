@@ -4,6 +4,10 @@ export const studyFileLimits = {
   bytesMax: 1024 * 1024,
   /** Uses of YAML anchors; each may repeat a large part of the file. */
   aliasesMax: 100,
+  /** Lists and maps within each other; a study file needs five, parts used with anchors included. */
+  nestingMax: 40,
+  /** As the YAML library's lexer counts; a file near `bytesMax` of parameter values has fewer. */
+  tokensMax: 400_000,
   /** Mistakes reported; beyond that the file is of another kind. */
   problemsMax: 200,
   trialsMax: 10_000_000,

@@ -125,10 +125,13 @@ export class MapReader {
 
   /** Reports every key that was not asked for. `remark` explains a key that is known elsewhere. */
   finish(remark: (key: string) => string | null = () => null): void {
-    for (const [key, { keyPlace }] of this.entries) {
-      if (this.asked.has(key)) continue;
-      this.context.problems.add(keyPlace, remark(key) ?? unknownKey(key, this.asked));
-    }
+    const unknown = [...this.entries].filter(([key]) => !this.asked.has(key));
+    unknown.forEach(([key, { keyPlace }], index) => {
+      // Beyond what is shown, the remedy need not be found: for tens of thousands of keys that takes minutes.
+      const message =
+        index < studyFileLimits.problemsMax ? (remark(key) ?? unknownKey(key, this.asked)) : 'unknown key';
+      this.context.problems.add(keyPlace, message);
+    });
   }
 }
 

@@ -18,6 +18,7 @@ import { builtInTrainers } from '../../shared/core/trainers/built-in.js';
 import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
 import { checkHermite } from './check-hermite.js';
 import { didYouMean } from './did-you-mean.js';
+import { findExcess, nestedTooDeeply } from './find-excess.js';
 import { studyFileLimits } from './limits.js';
 import { MapReader, readList, readMap, readNumber, readText, readValue } from './map-reader.js';
 import type { Located, ReadContext } from './map-reader.js';
@@ -150,6 +151,15 @@ function readSetting(context: ReadContext, value: Located): SettingRecord[string
 /** The YAML document, or null, with problems, when the text is not one that can be read. */
 function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList): Document | null {
   const start: Place = { offset: 0, path: '' };
+  const excess = findExcess(text);
+  if (excess !== null) {
+    // The parser, which counts lines, never ran.
+    lineCounter.addNewLine(0);
+    for (let end = text.indexOf('\n'); end >= 0 && end < excess.offset; end = text.indexOf('\n', end + 1))
+      lineCounter.addNewLine(end + 1);
+    problems.add(excess, excess.message);
+    return null;
+  }
   try {
     // Double keys are found while reading: the library's own check takes quadratic time.
     const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
@@ -177,9 +187,7 @@ const furtherDocument =
 
 /** The library's messages are clear but for one: its parser runs out of stack on thousands of levels. */
 const yamlMessage = (message: string): string =>
-  message.includes('call stack')
-    ? 'lists or maps are nested too deeply; a study file has five levels at most'
-    : `not valid YAML: ${message}`;
+  message.includes('call stack') ? nestedTooDeeply : `not valid YAML: ${message}`;
 
 function checkAliases(document: Document, problems: ProblemList): void {
   let aliases = 0;

@@ -11,7 +11,7 @@ import { coordinatorCount, workerCount } from './plan.js';
 import { Supervised } from './supervised.js';
 
 /** Short, so that leases run out during the run. */
-const leaseTtlSeconds = 3;
+const leaseTtlSeconds = 2;
 
 export interface ClusterOptions {
   /** Settings of PostgreSQL. */

@@ -38,14 +38,14 @@ type Kind = Fault['kind'];
 
 /** How often each kind comes, in proportion. New processes cost a second of a core each, so links are hurt more often. */
 const weights: Readonly<Record<Kind, number>> = {
-  worker: 14,
+  worker: 18,
   trainer: 14,
-  coordinator: 9,
-  backend: 8,
+  coordinator: 7,
+  backend: 5,
   background: 3,
-  postgres: 3,
+  postgres: 2,
   'worker-link': 32,
-  'database-link': 14,
+  'database-link': 9,
   'pause-study': 3,
 };
 
@@ -68,11 +68,19 @@ function drawFault(draw: Draw, atMs: number): Fault {
   const common = { atMs, durationMs };
   switch (kind) {
     case 'worker':
+      return {
+        ...common,
+        // Also far beyond its leases: then it tells results that were taken from it.
+        durationMs: draw.skewed(200, 12_000),
+        kind,
+        harm: draw.pick(['kill', 'pause', 'pause', 'terminate']),
+        index: draw.whole(0, workerCount - 1),
+      };
     case 'trainer':
       return {
         ...common,
         kind,
-        harm: draw.pick(['kill', 'kill', 'pause', 'terminate']),
+        harm: draw.pick(['kill', 'pause', 'terminate']),
         index: draw.whole(0, workerCount - 1),
       };
     case 'coordinator':
