@@ -21,7 +21,7 @@ import {
   type WatchStudyRequest,
   type WatchStudyResponse,
 } from '../../shared/wire/gen/parzen/v1/study.js';
-import { messageBytesMax, studyFileLengthMax } from '../../shared/wire/limits.js';
+import { messageBytesMax, studyFileLengthMax, trialsMax } from '../../shared/wire/limits.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { trialPageMax } from '../app/study-view.js';
 import type { WorkSignal } from '../app/work-signal.js';
@@ -81,6 +81,8 @@ async function createStudy(
     throw new InvalidMessage(
       `definition_text has ${request.definitionText.length} characters; at most ${studyFileLengthMax}`,
     );
+  if (request.trials > trialsMax)
+    throw new InvalidMessage(`trials is ${request.trials}; at most ${trialsMax}`);
   const { study, created } = await gateway.create({
     definitionText: request.definitionText,
     trials: request.trials === 0 ? null : request.trials,
@@ -162,11 +164,22 @@ function uploadDataset(
   log: Log,
 ): handleClientStreamingCall<UploadDatasetRequest, UploadDatasetResponse> {
   return (call, callback) => {
-    receiveDataset(gateway, call).then(
+    receiveDataset(gateway, whole(call)).then(
       (dataset) => callback(null, { dataset: datasetToWire(dataset) }),
       (error: unknown) => callback(asServiceError(log, call.getPath(), error)),
     );
   };
+}
+
+/** The parts of an upload; one that breaks off half way is its sender's mistake, not ours. */
+async function* whole(call: AsyncIterable<UploadDatasetRequest>): AsyncGenerator<UploadDatasetRequest> {
+  try {
+    yield* call;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'))
+      throw error;
+    throw new InvalidMessage('the upload broke off');
+  }
 }
 
 async function receiveDataset(

@@ -26,6 +26,7 @@ import {
   messageLengthMax,
   metricsMax,
   nameLengthMax,
+  slotsMax,
 } from '../../shared/wire/limits.js';
 import { ask, type NothingReason } from '../app/ask.js';
 import type { AppContext } from '../app/context.js';
@@ -87,6 +88,7 @@ async function register(
   context: AppContext,
   request: RegisterRequest,
 ): Promise<{ heartbeatIntervalMs: number; leaseTtlMs: number }> {
+  if (request.slots > slotsMax) throw new InvalidMessage(`slots is ${request.slots}; at most ${slotsMax}`);
   return registerWorker(context, {
     id: workerId(checkedId(request.workerId, 'worker_id')),
     host: cleanText(request.host, nameLengthMax),

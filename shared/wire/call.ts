@@ -20,6 +20,17 @@ export class RpcError extends Error {
   }
 }
 
+/**
+ * The code of a failure. A server that dies in the middle of a call, or cuts it as it stops, leaves a stream without a status;
+ * what grpc-js makes of that (INTERNAL, CANCELLED) says nothing about the request.
+ */
+function codeOf({ code, details }: ServiceError, signal: AbortSignal | undefined): status {
+  const cutByServer =
+    (code === status.INTERNAL && details.startsWith('Received RST_STREAM')) ||
+    (code === status.CANCELLED && signal?.aborted !== true);
+  return cutByServer ? status.UNAVAILABLE : code;
+}
+
 type UnaryMethod<Request, Response> = (
   request: Request,
   metadata: Metadata,
@@ -46,7 +57,7 @@ export function unary<Request, Response>(
     const call = method(request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) => {
       signal?.removeEventListener('abort', abort);
       if (error === null) resolve(response);
-      else reject(new RpcError(error.code, error.details, { cause: error }));
+      else reject(new RpcError(codeOf(error, signal), error.details, { cause: error }));
     });
     const abort = (): void => {
       call.cancel();

@@ -18,3 +18,7 @@ export const studyFileLengthMax = 1024 * 1024;
 export const metricsMax = 1_000;
 /** Leases in one heartbeat. */
 export const leasesPerHeartbeatMax = 1_024;
+/** Trials that one worker runs at once. */
+export const slotsMax = 65_536;
+/** The budget of a study. */
+export const trialsMax = 10_000_000;
