@@ -56,14 +56,16 @@ function missingStatements({ exists, set }: ReaderState): readonly string[] {
 
 const isReady = ({ exists, set, granted }: ReaderState): boolean => exists && set && granted;
 
+/** Relations go by oid: to look one up by name the coordinator would need a right on the schema that it may lack. */
 async function readState(client: ClientBase): Promise<ReaderState> {
   const { rows } = await client.query<ReaderState>(
     `select count(role.oid) > 0 as exists,
             coalesce(bool_or('search_path=optuna' = any (role.rolconfig)), false) as set,
             coalesce(bool_and(has_schema_privilege(role.oid, 'optuna', 'usage')
-              and has_table_privilege(role.oid, 'optuna.study_system_attributes', 'update')
               and not exists (select from pg_class relation where relation.relnamespace = 'optuna'::regnamespace
-                and relation.relkind = 'v' and not has_table_privilege(role.oid, relation.oid, 'select'))), false) as granted
+                and relation.relkind = 'v' and not (has_table_privilege(role.oid, relation.oid, 'select')
+                  and (relation.relname <> 'study_system_attributes'
+                    or has_table_privilege(role.oid, relation.oid, 'update'))))), false) as granted
      from pg_roles role where role.rolname = $1`,
     [optunaReader],
   );
