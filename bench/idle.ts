@@ -70,7 +70,10 @@ async function runRow(
 
   const described = { host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0, slots: 1 };
   const register = () =>
-    client.register({ workerId: name, runtime: 'none', version: '0', ...described }, over.signal);
+    client.register(
+      { workerId: name, runtime: 'none', version: '0', study: '', trainers: [], ...described },
+      over.signal,
+    );
   await register();
   const limit = setTimeout(() => over.abort(), rowMaxMs);
   await runSlot({

@@ -55,7 +55,7 @@ async function work(client: TrialServiceClient, orders: LoadOrders, over: AbortS
   const workerId = `bench-${process.pid}-${randomUUID()}`;
   const call = { deadlineMs, signal: over };
   const worker = { workerId, host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0 };
-  const registration = { ...worker, slots: 1, runtime: 'none', version: '0' };
+  const registration = { ...worker, slots: 1, runtime: 'none', version: '0', study: '', trainers: [] };
   await retrying(() => unary(client.register.bind(client), registration, call), {
     ...{ random: Math.random, signal: over, attemptsMax: 100 },
     sleep: (ms) => sleep(ms / 1e3),

@@ -21,10 +21,10 @@ failure: ${failure}
 `;
 
 /** A study from its file, and one worker with 8 GB. */
-async function studyOf(failure: string): Promise<TestApp> {
+async function studyOf(failure: string, trials?: number): Promise<TestApp> {
   const app = testApp(createMemoryStorage());
   await app.register('w1', 8e9);
-  await app.create(definitionOf(file(failure)));
+  await app.create(definitionOf(file(failure)), trials);
   return app;
 }
 
@@ -107,6 +107,28 @@ describe('the failure policy of a study file', () => {
     expect(third).toMatchObject({ number: 0, attempt: 3 });
     await end(app, third, 'oom');
     expect(await trialOf(app, 0)).toMatchObject({ state: 'PRUNED', reason: 'oom' });
+  });
+
+  it.each([
+    [{ study: 's', trainers: ['hermite', 'instant'] }, 'WAITING'],
+    [{ study: 'other' }, 'PRUNED'],
+    [{ trainers: ['hermite'] }, 'PRUNED'],
+  ] as const)('a larger worker of %o: %s', async (offers, state) => {
+    const app = await studyOf('{}');
+    await app.register('big', 24e9, offers);
+    await end(app, await leased(app), 'oom');
+    expect(await trialOf(app, 0)).toMatchObject({ state, reason: 'oom' });
+  });
+
+  it('gives up a waiting trial when the larger worker has turned to another study', async () => {
+    const app = await studyOf('{}', 1);
+    await app.register('big', 24e9);
+    await end(app, await leased(app), 'oom');
+    expect(await app.ask()).toMatchObject({ reason: 'needs-more-memory' });
+    await app.register('big', 24e9, { study: 'other' });
+    app.clock.advance(60_000);
+    expect(await app.ask()).toMatchObject({ reason: 'over' });
+    expect(await viewStudy(app.context, 's')).toMatchObject({ state: 'FINISHED', counts: { PRUNED: 1 } });
   });
 
   it.each([

@@ -52,7 +52,9 @@ async function tellInStudy(
         outcome,
         peakMemoryBytes: request.peakMemoryBytes,
         nowMs: context.clock.nowMs(),
-        biggerGpuExists: outOfMemory && (await biggerGpuExists(context, trial.lease.gpuMemoryBytes)),
+        biggerGpuExists:
+          outOfMemory &&
+          (await biggerGpuExists(context, transaction.study().definition, trial.lease.gpuMemoryBytes)),
       });
       return { outcome: { kind: 'recorded', state }, studyFinished };
     },

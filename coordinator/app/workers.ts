@@ -1,3 +1,4 @@
+import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { WorkerRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 
@@ -23,12 +24,24 @@ export async function registerWorker(
   return { heartbeatIntervalMs, leaseTtlMs };
 }
 
-/** Is there a worker, alive of late, with more memory than this? Unknown memory is no promise. */
-export async function biggerGpuExists(context: AppContext, memoryBytes: number | null): Promise<boolean> {
+/**
+ * Is there a worker, alive of late, that may take trials of this study and has more memory than this? Unknown memory is
+ * no promise. A worker that works only for another study, or lacks the trainer, is none either: hoping for it, the study
+ * would not end while that worker lives.
+ */
+export async function biggerGpuExists(
+  context: AppContext,
+  study: Pick<StudyDefinition, 'name' | 'trainer'>,
+  memoryBytes: number | null,
+): Promise<boolean> {
   if (memoryBytes === null) return false;
   const since = context.clock.nowMs() - context.settings.workerMemoryMs;
   const workers = await context.storage.listWorkers();
   return workers.some(
-    ({ gpuMemoryBytes, lastSeenAtMs }) => lastSeenAtMs >= since && (gpuMemoryBytes ?? 0) > memoryBytes,
+    (worker) =>
+      worker.lastSeenAtMs >= since &&
+      (worker.gpuMemoryBytes ?? 0) > memoryBytes &&
+      (worker.study === null || worker.study === study.name) &&
+      (worker.trainers.length === 0 || worker.trainers.includes(study.trainer)),
   );
 }

@@ -27,6 +27,7 @@ import {
   metricsMax,
   nameLengthMax,
   slotsMax,
+  trainersMax,
 } from '../../shared/wire/limits.js';
 import { ask, type NothingReason } from '../app/ask.js';
 import type { AppContext } from '../app/context.js';
@@ -98,7 +99,15 @@ async function register(
     slots: request.slots,
     runtime: cleanText(request.runtime, nameLengthMax),
     version: cleanText(request.version, nameLengthMax),
+    study: request.study === '' ? null : checkedName(request.study, 'study'),
+    trainers: checkedTrainers(request.trainers),
   });
+}
+
+function checkedTrainers(trainers: readonly string[]): readonly string[] {
+  if (trainers.length > trainersMax)
+    throw new InvalidMessage(`trainers has ${trainers.length} entries; at most ${trainersMax}`);
+  return trainers.map((trainer) => checkedName(trainer, 'trainers'));
 }
 
 const nothingToWire: Readonly<Record<NothingReason, NothingToDo_Reason>> = {

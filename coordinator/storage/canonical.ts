@@ -259,6 +259,8 @@ export const canonicalWorker = (worker: WorkerRecord): WorkerRecord =>
     slots: worker.slots,
     runtime: canonicalText(worker.runtime),
     version: canonicalText(worker.version),
+    study: textOrNull(worker.study),
+    trainers: Object.freeze(worker.trainers.map(canonicalText)),
     registeredAtMs: canonicalWhole(worker.registeredAtMs),
     lastSeenAtMs: canonicalWhole(worker.lastSeenAtMs),
   });

@@ -164,6 +164,10 @@ export interface WorkerRecord {
   readonly slots: number;
   readonly runtime: string;
   readonly version: string;
+  /** Name of the one study that the worker works for; null for any. */
+  readonly study: string | null;
+  /** Trainers that the worker can run; empty for any. */
+  readonly trainers: readonly string[];
   readonly registeredAtMs: number;
   readonly lastSeenAtMs: number;
 }

@@ -16,6 +16,8 @@ export const messageLengthMax = 4_096;
 export const studyFileLengthMax = 1024 * 1024;
 /** Metrics of one report or result. */
 export const metricsMax = 1_000;
+/** Trainers that one worker names. */
+export const trainersMax = 1_000;
 /** Leases in one heartbeat. */
 export const leasesPerHeartbeatMax = 1_024;
 /** Trials that one worker runs at once. */

@@ -7,12 +7,14 @@ export function describeWorkers(storage: CurrentStorage): void {
   describe('workers', () => {
     it('registers, refreshes and touches workers', async () => {
       await storage().putWorker(worker('b', { registeredAtMs: t0 + 1 }));
-      await storage().putWorker(worker('a', { gpuUuid: null, gpuMemoryBytes: null, registeredAtMs: t0 + 1 }));
+      const plain = { gpuUuid: null, gpuMemoryBytes: null, study: null, trainers: [] };
+      await storage().putWorker(worker('a', { ...plain, registeredAtMs: t0 + 1 }));
       await storage().putWorker(worker('z'));
-      await storage().putWorker(worker('b', { registeredAtMs: t0 + 500, lastSeenAtMs: t0 + 500, slots: 4 }));
+      const again = { lastSeenAtMs: t0 + 500, slots: 4, study: 'eth', trainers: ['x, "y"', ''] };
+      await storage().putWorker(worker('b', { ...again, registeredAtMs: t0 + 500 }));
       const first = worker('z');
-      const second = worker('a', { gpuUuid: null, gpuMemoryBytes: null, registeredAtMs: t0 + 1 });
-      const third = worker('b', { registeredAtMs: t0 + 1, lastSeenAtMs: t0 + 500, slots: 4 });
+      const second = worker('a', { ...plain, registeredAtMs: t0 + 1 });
+      const third = worker('b', { ...again, registeredAtMs: t0 + 1 });
       expect(await storage().listWorkers()).toEqual([first, second, third]);
       const touch = async (...seen: [string, number][]) => [
         ...(await storage().touchWorkers(new Map(seen.map(([id, at]) => [workerId(id), at])))),

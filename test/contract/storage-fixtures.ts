@@ -179,6 +179,8 @@ export const worker = (id: string, change: Partial<WorkerRecord> = {}): WorkerRe
   slots: 2,
   runtime: 'wasm',
   version: '0.1.0',
+  study: 'btc',
+  trainers: ['hermite', 'my-program'],
   registeredAtMs: t0,
   lastSeenAtMs: t0,
   ...change,

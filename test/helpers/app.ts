@@ -11,7 +11,7 @@ import { Histories } from '../../coordinator/app/history.js';
 import { WorkSignal } from '../../coordinator/app/work-signal.js';
 import { registerWorker } from '../../coordinator/app/workers.js';
 import { chunksOf, datasetOf, keepNewest } from '../../coordinator/market-data/dataset.js';
-import type { Storage } from '../../coordinator/storage/port.js';
+import type { Storage, WorkerRecord } from '../../coordinator/storage/port.js';
 
 /** A clock that stands still until it is moved; sleeping moves it. */
 export class ManualClock implements Clock {
@@ -38,7 +38,12 @@ export interface TestApp {
     study?: string | null;
     trainers?: string[];
   }): Promise<AskOutcome>;
-  register(worker: string, memoryBytes?: number | null): Promise<void>;
+  /** Announces a worker that takes any trial, unless `offers` says otherwise. */
+  register(
+    worker: string,
+    memoryBytes?: number | null,
+    offers?: Partial<Pick<WorkerRecord, 'study' | 'trainers'>>,
+  ): Promise<void>;
   create(definition: StudyDefinition, trials?: number): Promise<void>;
 }
 
@@ -66,7 +71,7 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
   return {
     context,
     clock,
-    register: async (worker, memoryBytes = null) => {
+    register: async (worker, memoryBytes = null, offers = {}) => {
       await registerWorker(context, {
         id: workerId(worker),
         host: 'host',
@@ -76,6 +81,9 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
         slots: 1,
         runtime: 'none',
         version: '0',
+        study: null,
+        trainers: [],
+        ...offers,
       });
     },
     ask: ({ worker = 'w1', id = mint(), study = null, trainers = [] } = {}) =>

@@ -60,7 +60,7 @@ class SwitchingWorker {
   /** Works until the study is over. */
   async work(gpuMemoryBytes: number): Promise<void> {
     const described = { host: 'h', gpuUuid: '', gpuName: 'g', slots: 1, runtime: 'none', version: '0' };
-    const worker = { workerId: this.#name, gpuMemoryBytes, ...described };
+    const worker = { workerId: this.#name, gpuMemoryBytes, ...described, study: '', trainers: [] };
     await this.#call((client, options) => unary(client.register.bind(client), worker, options));
     for (;;) {
       this.#asks += 1;

@@ -140,6 +140,8 @@ class Scene {
       slots: 1,
       runtime: '',
       version: '',
+      study: '',
+      trainers: [],
     };
     try {
       await patiently(() =>

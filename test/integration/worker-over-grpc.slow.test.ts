@@ -77,12 +77,12 @@ describe('a worker over gRPC', () => {
     const definition = smallStudy({ name });
     return createStudy(context, { definition, definitionText: name, trials, dataset: null });
   };
-  const work = (stopping: AbortSignal, slots = 2, log = silentLog) =>
+  const work = (stopping: AbortSignal, study: string | null = null, log = silentLog) =>
     runSession({
       config: {
         coordinator: server.address,
-        study: null,
-        slots,
+        study,
+        slots: 2,
         runtime: 'auto',
         cacheDirectory,
         fallbackCacheDirectory: null,
@@ -105,10 +105,14 @@ describe('a worker over gRPC', () => {
   it('runs a study to its exact end with two workers of two slots', async () => {
     await create('run', 40);
     const stop = new AbortController();
-    const sessions = [work(stop.signal), work(stop.signal)];
+    const sessions = [work(stop.signal), work(stop.signal, 'run')];
     await until(async () => (await viewStudy(context, 'run')).state === 'FINISHED');
     stop.abort();
     await Promise.all(sessions);
+    const workers = await context.storage.listWorkers();
+    expect(workers.map(({ study }) => study ?? 'any').sort()).toEqual(['any', 'run']);
+    for (const { trainers } of workers)
+      expect(trainers).toEqual(expect.arrayContaining(['instant', 'hermite']));
     const { trials } = await listTrials(context, 'run', { fromNumber: 0, limit: 100, states: [] });
     expect(trials.map(({ number }) => number)).toEqual(Array.from({ length: 40 }, (_, n) => n));
     expect(trials.every(({ state, attempt }) => state === 'COMPLETE' && attempt === 1)).toBe(true);
@@ -123,7 +127,7 @@ describe('a worker over gRPC', () => {
     const lines: string[] = [];
     const session = work(
       stop.signal,
-      2,
+      null,
       createLog({ level: 'info', format: 'text', write: (line) => lines.push(line) }),
     );
     await until(async () => (await viewStudy(context, 'back')).counts.COMPLETE > 3);

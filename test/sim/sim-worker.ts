@@ -98,9 +98,10 @@ export class SimWorker {
       ...{ drainMs: draw.pick([0, drainDefaultMs]), settled: settled.signal },
     });
     const description = { host: this.host, gpuUuid: '', gpuName: 'pretended', runtime: 'none', version: '0' };
+    const offers = { study: null, trainers: ['instant'] };
     const register = () =>
       client.register(
-        { ...description, workerId, slots, gpuMemoryBytes: gpuMemoryBytes ?? 0 },
+        { ...description, workerId, slots, gpuMemoryBytes: gpuMemoryBytes ?? 0, ...offers, study: '' },
         phases.stopping,
       );
     const { heartbeatIntervalMs } = await register();
@@ -112,8 +113,7 @@ export class SimWorker {
       runSlot({
         ...{ client, leases, clock, log, workerId },
         cache: new DatasetCache('/nowhere', client, log),
-        study: null,
-        trainers: ['instant'],
+        ...offers,
         aheadRoundTrips: settings.aheadRoundTrips,
         mintId: () => mintId('r'),
         // The simulation draws for whole processes; the spread of one slot's retries is not of interest.

@@ -79,12 +79,12 @@ export async function runSession(options: SessionOptions): Promise<void> {
     return runner;
   };
   const inUse = deviceInUse(processes, () => runnerOf(0, 'hermite'));
+  const trainers = offeredTrainers(processes.commands);
   const register = async (): Promise<RegisterResponse> =>
     registerWith(
-      { client, config, ...(await inUse), log, workerId, version: options.version },
+      { client, config, trainers, ...(await inUse), log, workerId, version: options.version },
       phases.stopping,
     );
-  const trainers = offeredTrainers(processes.commands);
   const slot = (index: number): Promise<void> =>
     runSlot({
       ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
@@ -148,10 +148,11 @@ interface Registration extends DeviceInUse {
   readonly log: Log;
   readonly workerId: string;
   readonly version: string;
+  readonly trainers: readonly string[];
 }
 
 async function registerWith(
-  { client, config, device, runtime, log, workerId, version }: Registration,
+  { client, config, trainers, device, runtime, log, workerId, version }: Registration,
   ended: AbortSignal,
 ): Promise<RegisterResponse> {
   const { slots } = config;
@@ -160,6 +161,8 @@ async function registerWith(
       ...{ workerId, slots, runtime, version, host: os.hostname(), gpuName: device.name },
       gpuUuid: device.uuid ?? '',
       gpuMemoryBytes: device.memoryBytes ?? 0,
+      study: config.study ?? '',
+      trainers: [...trainers],
     },
     ended,
   );

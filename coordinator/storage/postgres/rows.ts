@@ -294,6 +294,8 @@ export interface WorkerRow {
   readonly slots: number;
   readonly runtime: string;
   readonly version: string;
+  readonly study: string | null;
+  readonly trainers: readonly string[];
   readonly registered_at_ms: number;
   readonly last_seen_at_ms: number;
 }
@@ -307,6 +309,8 @@ export const decodeWorker = (row: WorkerRow): WorkerRecord => ({
   slots: row.slots,
   runtime: row.runtime,
   version: row.version,
+  study: row.study,
+  trainers: row.trainers,
   registeredAtMs: row.registered_at_ms,
   lastSeenAtMs: row.last_seen_at_ms,
 });
@@ -321,6 +325,8 @@ export const encodeWorker = (worker: WorkerRecord): WorkerRow => ({
   slots: worker.slots,
   runtime: worker.runtime,
   version: worker.version,
+  study: worker.study,
+  trainers: worker.trainers,
   registered_at_ms: worker.registeredAtMs,
   last_seen_at_ms: worker.lastSeenAtMs,
 });

@@ -3,6 +3,7 @@ import { firstSchema } from './0001-first-schema.js';
 import { studyChanges } from './0002-study-changes.js';
 import { tokensSchema } from './0003-tokens.js';
 import { optunaViews } from './0004-optuna-views.js';
+import { workerOffers } from './0005-worker-offers.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -18,6 +19,7 @@ const texts: readonly (readonly [name: string, sql: string])[] = [
   ['study-changes', studyChanges],
   ['tokens', tokensSchema],
   ['optuna-views', optunaViews],
+  ['worker-offers', workerOffers],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */

@@ -1,7 +1,8 @@
 import type { Statement } from './statement.js';
 
 const columns = `
-  id, host, gpu_uuid, gpu_name, gpu_memory_bytes, slots, runtime, version, registered_at_ms, last_seen_at_ms`;
+  id, host, gpu_uuid, gpu_name, gpu_memory_bytes, slots, runtime, version, study, trainers,
+  registered_at_ms, last_seen_at_ms`;
 
 /** A worker that registers again keeps the time of its first registration. `$1`: a JSON array, each id once. */
 export const putWorkers: Statement = {
@@ -10,12 +11,13 @@ export const putWorkers: Statement = {
 insert into parzen.workers (${columns})
 select ${columns} from json_to_recordset($1::json) as given (
   id text, host text, gpu_uuid text, gpu_name text, gpu_memory_bytes bigint, slots integer, runtime text, version text,
-  registered_at_ms bigint, last_seen_at_ms bigint)
+  study text, trainers text[], registered_at_ms bigint, last_seen_at_ms bigint)
 order by id
 on conflict (id) do update set
   host = excluded.host, gpu_uuid = excluded.gpu_uuid, gpu_name = excluded.gpu_name,
   gpu_memory_bytes = excluded.gpu_memory_bytes, slots = excluded.slots, runtime = excluded.runtime,
-  version = excluded.version, last_seen_at_ms = excluded.last_seen_at_ms`,
+  version = excluded.version, study = excluded.study, trainers = excluded.trainers,
+  last_seen_at_ms = excluded.last_seen_at_ms`,
 };
 
 /**
