@@ -11,7 +11,9 @@ export async function firstAnswer({ address }: Coordinator, study: string): Prom
   const workerId = `bench-${randomUUID()}`;
   try {
     const worker = { workerId, host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0 };
-    await unary(client.register.bind(client), { ...worker, slots: 1, runtime: 'none', version: '0' }, call);
+    const offers = { study, trainers: [] };
+    const registration = { ...worker, ...offers, slots: 1, runtime: 'none', version: '0' };
+    await unary(client.register.bind(client), registration, call);
     const request = { requestId: randomUUID(), workerId, study, waitMs: 20_000, trainers: [], ahead: false };
     const { outcome } = await unary(client.ask.bind(client), request, call);
     if (outcome?.$case !== 'assignment') throw new Error('the first ask was answered with nothing');

@@ -16,6 +16,8 @@ export async function oneAsk(context: AppContext): Promise<LeaseToken | null> {
     slots: 1,
     runtime: '',
     version: '',
+    study: null,
+    trainers: [],
   };
   await registerWorker(context, { id, ...device });
   const request = {

@@ -49,6 +49,8 @@ const worker = {
   slots: 1,
   runtime: 'r',
   version: '0',
+  study: 'fuzz',
+  trainers: ['instant'],
 };
 const metrics = { auc: 0.5, dir_acc: 0.5 };
 const dataset = {
