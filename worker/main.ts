@@ -7,13 +7,13 @@ import { channelOptions, readChannel, type ChannelFlags } from '../shared/platfo
 import { systemClock } from '../shared/platform/clock.js';
 import { checkEnvironment } from '../shared/platform/environment.js';
 import { createLog, logLevels, silentLog, type Log, type LogLevel } from '../shared/platform/log.js';
-import { SecretFileError } from '../shared/platform/tls.js';
+import { SecretFileError, pairedFiles } from '../shared/platform/tls.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { listGpus } from './gpu/nvidia-smi.js';
-import { MonitorRefused, startMonitor } from './monitor/serve.js';
+import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/serve.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
 import { childTrainers } from './trainers/protocol.js';
@@ -28,6 +28,9 @@ interface StartOptions extends ChannelFlags {
   readonly trainers?: string;
   readonly metrics?: string;
   readonly insecureMetrics: boolean;
+  readonly metricsTlsCert?: string;
+  readonly metricsTlsKey?: string;
+  readonly metricsTokenFile?: string;
   readonly health?: string;
   readonly journal?: string;
   readonly drain: number;
@@ -102,6 +105,12 @@ async function gpuFor({ gpu, runtime, slots }: StartOptions): Promise<ChosenGpu>
   return chooseGpu(choice, listing, { slots, visible: process.env['CUDA_VISIBLE_DEVICES'] });
 }
 
+const metricsSecurityOf = (options: StartOptions): MonitorSecurity => ({
+  insecureMetrics: options.insecureMetrics,
+  tls: pairedFiles({ cert: options.metricsTlsCert, key: options.metricsTlsKey }, '--metrics-tls'),
+  tokenFile: options.metricsTokenFile ?? null,
+});
+
 async function start(options: StartOptions): Promise<void> {
   const config: WorkerConfig = Object.freeze({
     coordinator: options.coordinator,
@@ -129,7 +138,8 @@ async function start(options: StartOptions): Promise<void> {
   if (gpu.kind === 'cpu') log.debug({ reason: gpu.reason }, 'no GPU');
   const monitor = await startMonitor({
     ...{ metrics: options.metrics ?? null, health: options.health ?? null },
-    ...{ insecureMetrics: options.insecureMetrics, version, runtime: config.runtime, slots: config.slots },
+    security: metricsSecurityOf(options),
+    ...{ version, runtime: config.runtime, slots: config.slots },
     ...{ gpu: gpu.kind === 'gpu' ? gpu.identity : null, clock: systemClock, log },
   });
   const stop = stopOnSignals(log, config.drainMs);
@@ -233,7 +243,18 @@ startCommand
       .argParser(address),
   )
   .addOption(
-    new Option('--insecure-metrics', 'allow --metrics beyond loopback')
+    new Option('--metrics-tls-cert <file>', 'serve metrics over TLS with this certificate chain (PEM)').env(
+      'PARZEN_METRICS_TLS_CERT',
+    ),
+  )
+  .addOption(new Option('--metrics-tls-key <file>', 'its private key (PEM)').env('PARZEN_METRICS_TLS_KEY'))
+  .addOption(
+    new Option('--metrics-token-file <file>', 'file with the token that readers of metrics must send').env(
+      'PARZEN_METRICS_TOKEN_FILE',
+    ),
+  )
+  .addOption(
+    new Option('--insecure-metrics', 'allow --metrics beyond loopback without TLS and token')
       .default(false)
       .env('PARZEN_INSECURE_METRICS'),
   )

@@ -100,10 +100,11 @@ function spawnWorker({ coordinator, study, runtime, tokenFile, log }: LocalWorke
   return child;
 }
 
-/** Ours, without what says how to reach some other coordinator. */
+/** Ours, without what says how to reach some other coordinator, and without the addresses at which this process is watched. */
 const environmentOfWorker = (): NodeJS.ProcessEnv => {
   const foreign = new Set<string>(channelOptions.map(([, , variable]) => variable));
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.has(name)));
+  const others = (name: string): boolean => foreign.has(name) || /^PARZEN_(INSECURE_)?METRICS/.test(name);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !others(name)));
 };
 
 /** A line of a worker's log, in ours; anything that is no log line (the last words of a crash) as it is. */

@@ -2,6 +2,8 @@ import { systemClock } from '../../shared/platform/clock.js';
 import { isLoopback } from '../../shared/platform/addresses.js';
 import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
 import type { Log } from '../../shared/platform/log.js';
+import { readServerTls, type ServerTlsFiles } from '../../shared/platform/tls.js';
+import { TokenCheck } from '../app/tokens.js';
 import { defaults } from '../config.js';
 import { callNames, codeNames } from '../grpc/observed-calls.js';
 import { CoordinatorMetrics } from '../http/coordinator-metrics.js';
@@ -10,13 +12,17 @@ import { metricsStudiesMax } from '../limits.js';
 import { observedStorage, storeOperations } from '../storage/observed-storage.js';
 import type { Storage } from '../storage/port.js';
 import { CommandError } from './command-error.js';
+import type { Listening } from './listening.js';
+import { readTokenGuard } from './metrics-guard.js';
 
 /** Who may look on, and where. */
 export interface Watching {
   /** `host:port` of the listener; null for no metrics. */
   readonly metrics: string | null;
-  /** Beyond loopback, too. */
+  /** Beyond loopback without TLS and tokens. */
   readonly insecureMetrics: boolean;
+  /** TLS of this listener; beyond loopback what callers are served with unless given. */
+  readonly tls?: ServerTlsFiles | null;
   readonly version: string;
   /** Between two looks at the store, ms. */
   readonly refreshMs?: number;
@@ -24,6 +30,7 @@ export interface Watching {
 
 export interface MetricsOptions {
   readonly watching: Watching;
+  readonly listening: Pick<Listening, 'tls' | 'requireTokens'>;
   readonly storage: string;
   readonly leaseTtlMs: number;
   readonly log: Log;
@@ -39,11 +46,24 @@ export interface ServedMetrics {
   stop(): Promise<void>;
 }
 
-/** Whoever reads metrics learns the names of studies and how they fare. */
-export function refuseOpenMetrics({ metrics, insecureMetrics }: Watching): void {
-  if (metrics === null || insecureMetrics || isLoopback(metrics)) return;
+/** How the listener of metrics is guarded. Whoever reads metrics learns the names of studies and how they fare. */
+interface MetricsSecurity {
+  readonly tls: ServerTlsFiles | null;
+  readonly tokens: boolean;
+}
+
+/** Throws `CommandError` where metrics would be open to the network. */
+export function metricsSecurity(
+  { metrics, insecureMetrics, tls: own = null }: Watching,
+  { tls, requireTokens }: Pick<Listening, 'tls' | 'requireTokens'>,
+): MetricsSecurity {
+  if (metrics === null || insecureMetrics) return { tls: own, tokens: false };
+  if (isLoopback(metrics)) return { tls: own, tokens: requireTokens };
+  const files = own ?? tls;
+  if (files !== null) return { tls: files, tokens: true };
   throw new CommandError(
-    `--metrics ${metrics} would be open to the network; listen on 127.0.0.1, or say --insecure-metrics if only those who may read them can reach it`,
+    `--metrics ${metrics} would be open to the network; give --metrics-tls-cert and --metrics-tls-key (a token of role read is ` +
+      'asked for then), listen on 127.0.0.1, or say --insecure-metrics if only those who may read them can reach it',
     2,
   );
 }
@@ -59,12 +79,16 @@ export async function serveMetrics(storage: Storage, options: MetricsOptions): P
     ...{ operations: storeOperations, calls: callNames, codes: codeNames },
   });
   const observed = observedStorage(storage, metrics.store);
+  const { tls, tokens } = metricsSecurity(watching, options.listening);
+  const check = tokens ? new TokenCheck({ storage: observed, clock: systemClock }) : null;
   let ready = false;
   const listener: WatchListener = await startWatchListener({
     ...{ listen: watching.metrics, option: '--metrics', registry: metrics.registry, ready: () => ready },
     collect: () => metrics.collect(storage.connections()),
+    tls: tls === null ? null : readServerTls(tls, systemClock.nowMs()),
+    guard: check === null ? null : readTokenGuard({ check, clock: systemClock, log }),
   });
-  log.info({ metrics: `http://${listener.address}/metrics` }, 'metrics');
+  log.info({ metrics: `${tls === null ? 'http' : 'https'}://${listener.address}/metrics` }, 'metrics');
   const over = new AbortController();
   const { workerMemoryMs, metricsStaleMs, metricsFinishedShownMs } = defaults;
   const fresh = keepMetricsFresh(

@@ -1,7 +1,7 @@
 /** `coordinator start` as a command line: its options, grouped, and the signals that end it. */
 import { Option, type Command } from 'commander';
 import { createLog, logLevels, type LogLevel } from '../../shared/platform/log.js';
-import type { ServerTlsFiles } from '../../shared/platform/tls.js';
+import { pairedFiles, type ServerTlsFiles } from '../../shared/platform/tls.js';
 import { defaults } from '../config.js';
 import { CommandError } from './command-error.js';
 import type { Listening } from './listening.js';
@@ -25,6 +25,8 @@ interface StartFlags {
   readonly healthListen?: string;
   readonly metrics?: string;
   readonly insecureMetrics: boolean;
+  readonly metricsTlsCert?: string;
+  readonly metricsTlsKey?: string;
   readonly workers: number | 'auto';
   readonly runtime: string;
   readonly out: string;
@@ -96,7 +98,12 @@ const watchingOptions = (): readonly Option[] => [
     .env('PARZEN_METRICS')
     .argParser(hostPort(0)),
 
-  new Option('--insecure-metrics', 'allow --metrics beyond loopback')
+  new Option('--metrics-tls-cert <file>', "TLS for --metrics (default beyond loopback: --tls-cert's)").env(
+    'PARZEN_METRICS_TLS_CERT',
+  ),
+  new Option('--metrics-tls-key <file>', 'its private key (PEM)').env('PARZEN_METRICS_TLS_KEY'),
+
+  new Option('--insecure-metrics', 'allow --metrics beyond loopback without TLS and tokens')
     .default(false)
     .env('PARZEN_INSECURE_METRICS'),
 ];
@@ -166,7 +173,10 @@ async function runStart(flags: StartFlags, version: string): Promise<void> {
     leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ storage: flags.storage, workers: flags.workers },
     listening: listeningOf(flags),
-    watching: { metrics: flags.metrics ?? null, insecureMetrics: flags.insecureMetrics, version },
+    watching: {
+      ...{ metrics: flags.metrics ?? null, insecureMetrics: flags.insecureMetrics, version },
+      tls: pairedFiles({ cert: flags.metricsTlsCert, key: flags.metricsTlsKey }, '--metrics-tls'),
+    },
     ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });

@@ -25,7 +25,7 @@ import { print } from './print.js';
 import type { StatusLine } from './status-line.js';
 import { showProgress } from './show-progress.js';
 import { saveResults } from './save-results.js';
-import { refuseOpenMetrics, serveMetrics, type ServedMetrics, type Watching } from './serve-metrics.js';
+import { metricsSecurity, serveMetrics, type ServedMetrics, type Watching } from './serve-metrics.js';
 
 export interface StartOptions {
   /** Name or path of the study file; null serves every running study of the store. */
@@ -51,7 +51,7 @@ export interface StartOptions {
 /** Runs until the study is over (with local workers) or until stopped. Everything is closed when it returns or throws. */
 export async function start(options: StartOptions): Promise<void> {
   refuseOpenListening(options.listening);
-  refuseOpenMetrics(options.watching);
+  metricsSecurity(options.watching, options.listening);
   if (options.study === null && options.workers !== 0)
     throw new CommandError('--workers runs one study to its end: name it with --study', 2);
   if (options.pgPort !== null && options.storage.includes('://'))

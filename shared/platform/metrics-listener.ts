@@ -1,12 +1,17 @@
 /** The HTTP listener of a process for those who watch it: Prometheus and probes. Plain text, GET only, nothing to configure. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Registry, type RegistryContentType } from 'prom-client';
+import { bearerToken, type MetricsGuard } from './metrics-guard.js';
+import type { ServerTls } from './tls.js';
 
 /** Connections at once: a few Prometheus replicas, probes, a person. */
 const connectionsMax = 64;
 /** Time for a request to arrive whole, ms: a client that sends a byte now and then holds no connection for long. */
-const requestTimeoutMs = 5_000;
+const requestTimeoutDefaultMs = 5_000;
+/** How often late requests are looked for, ms. */
+const lateCheckMs = 1_000;
 const headerBytesMax = 8 * 1024;
 
 export interface WatchListenerOptions {
@@ -18,6 +23,11 @@ export interface WatchListenerOptions {
   readonly registry?: Registry<RegistryContentType>;
   /** Called before `/metrics` is made, for values that are looked up in memory. */
   readonly collect?: () => void;
+  /** TLS; plain HTTP without. */
+  readonly tls?: ServerTls | null;
+  /** Who may read `/metrics`; everyone without. The other pages are open: probes cannot prove themselves. */
+  readonly guard?: MetricsGuard | null;
+  readonly requestTimeoutMs?: number;
   /** Whether work can be taken, for `/readyz`. `/livez` says only that the process answers. */
   readonly ready: () => boolean;
 }
@@ -37,10 +47,7 @@ export class WatchListenError extends Error {
 /** Serves `/livez`, `/readyz`, and with a registry `/metrics`. Throws `WatchListenError`. */
 export async function startWatchListener(options: WatchListenerOptions): Promise<WatchListener> {
   const render = options.registry === undefined ? null : renderer(options.registry, options.collect);
-  const server = createServer(
-    { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, maxHeaderSize: headerBytesMax },
-    (request, response) => void answer(request, response, render, options.ready),
-  );
+  const server = serverFor(options, (request, response) => void answer(request, response, render, options));
   server.maxConnections = connectionsMax;
   const { host, port } = split(options.listen);
   await listenOn(server, { host, port }, options);
@@ -53,6 +60,21 @@ export async function startWatchListener(options: WatchListenerOptions): Promise
         server.closeAllConnections();
       }),
   };
+}
+
+function serverFor(
+  { tls = null, requestTimeoutMs = requestTimeoutDefaultMs }: WatchListenerOptions,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const limits = {
+    ...{ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, maxHeaderSize: headerBytesMax },
+    connectionsCheckingInterval: Math.min(lateCheckMs, requestTimeoutMs),
+  };
+  if (tls === null) return createServer(limits, handle);
+  const { cert, key, clientCa } = tls;
+  const asked = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  const secured = { cert, key, ...asked, minVersion: 'TLSv1.2', handshakeTimeout: requestTimeoutMs } as const;
+  return createTlsServer({ ...limits, ...secured }, handle);
 }
 
 function split(listen: string): { host: string; port: number } {
@@ -112,11 +134,12 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   render: Render | null,
-  ready: () => boolean,
+  { ready, guard = null }: WatchListenerOptions,
 ): Promise<void> {
   const path = (request.url ?? '').split('?', 1)[0];
   const say = (code: number, text: string, contentType = 'text/plain; charset=utf-8'): void => {
-    response.writeHead(code, { 'content-type': contentType, 'cache-control': 'no-store' });
+    const challenge = code === 401 ? { 'www-authenticate': 'Bearer' } : {};
+    response.writeHead(code, { 'content-type': contentType, 'cache-control': 'no-store', ...challenge });
     response.end(request.method === 'HEAD' ? undefined : text);
   };
   if (request.method !== 'GET' && request.method !== 'HEAD') say(405, 'only GET\n');
@@ -125,6 +148,12 @@ async function answer(
   else if (path === '/metrics' && render !== null) {
     const openMetrics = (request.headers.accept ?? '').includes('application/openmetrics-text');
     try {
+      const token = bearerToken(request.headers.authorization);
+      const refusal = (await guard?.(token, request.socket.remoteAddress ?? 'unknown')) ?? null;
+      if (refusal !== null) {
+        say(refusal.status, `${refusal.message}\n`);
+        return;
+      }
       const { contentType, text } = await render(openMetrics);
       say(200, text, contentType);
     } catch (error) {

@@ -42,6 +42,20 @@ export interface ClientTlsFiles {
   readonly serverName?: string;
 }
 
+/**
+ * What two options that belong together say: the files of a server, or null for no TLS. Throws `SecretFileError` when one
+ * is missing; `option` is how they begin.
+ */
+export function pairedFiles(
+  { cert, key }: { readonly cert: string | undefined; readonly key: string | undefined },
+  option: string,
+): { readonly cert: string; readonly key: string } | null {
+  if (cert === undefined && key === undefined) return null;
+  if (cert === undefined || key === undefined)
+    throw new SecretFileError(`TLS needs both ${option}-cert and ${option}-key`);
+  return { cert, key };
+}
+
 /** Reads and checks a server's files at time `nowMs`. Throws `SecretFileError`. */
 export const readServerTls = ({ cert, key, clientCa }: ServerTlsFiles, nowMs: number): ServerTls => ({
   ...readPair(cert, key, nowMs),
