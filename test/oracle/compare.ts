@@ -9,9 +9,12 @@ import { nonDominationRanks } from '../../shared/core/metrics/pareto.js';
 import { Chance } from '../../shared/core/sampler/random-study.test-helper.js';
 import type { TpeRules } from '../../shared/core/sampler/sampler.js';
 import type { Params } from '../../shared/core/space/parameter.js';
+import type { SuggestRequest } from '../../shared/core/sampler/sampler.js';
+import type { SplitHistory } from '../../shared/core/sampler/tpe/model.js';
 import { isNearTie } from './near-ties.js';
 import type { Oracle } from './oracle.js';
 import { randomInput, type SuggestJson } from './random-input.js';
+import { isGreedyChoice, partialFront, splitWith } from './volume-ties.js';
 
 export const tolerance = 1e-9;
 
@@ -59,6 +62,30 @@ interface Suggestion {
   readonly params: Params;
 }
 
+/** The split that follows from Optuna's choice out of the front that is cut; null where that is no tie with ours. */
+async function tiedSplit(oracle: Oracle, request: SuggestRequest): Promise<SplitHistory | null> {
+  const { settings } = request;
+  const front = settings.type === 'tpe' ? partialFront(request, settings) : null;
+  if (front === null || settings.type !== 'tpe') return null;
+  const { points, places: count } = front;
+  const answer = await oracle.ask({ subset: { points, reference: referencePoint(points), count } });
+  const picks = answer['subset'] as readonly number[] | undefined;
+  return picks !== undefined && isGreedyChoice(points, picks)
+    ? splitWith(request, settings, { front, picks })
+    : null;
+}
+
+/** What decided between equally good answers where Optuna gave another one; null where its answer is not as good. */
+async function tieOf(
+  oracle: Oracle,
+  request: SuggestRequest,
+  { seed, theirs }: { readonly seed: number; readonly theirs: Params },
+): Promise<'score ties' | 'volume ties' | null> {
+  if (isNearTie(request, theirs, { seed })) return 'score ties';
+  const split = await tiedSplit(oracle, request);
+  return split !== null && isNearTie(request, theirs, { seed, split }) ? 'volume ties' : null;
+}
+
 /** One random input, as text through the code of `coordinator suggest`. */
 export async function compareSuggestion(oracle: Oracle, seed: number): Promise<Comparison> {
   const { input, features } = randomInput(seed, rulesOf(oracle));
@@ -70,18 +97,22 @@ export async function compareSuggestion(oracle: Oracle, seed: number): Promise<C
     .split('\n')
     .map((line) => JSON.parse(line) as Suggestion);
   const [parsed] = parseSuggestInput(JSON.stringify(input));
-  let ties = 0;
-  const deviations = ours.map(({ params, seed: start }, i) => {
+  const ties = new Set<string>();
+  let deviation = 0;
+  for (const [i, { params, seed: start }] of ours.entries()) {
     const other = theirs[i]?.params ?? {};
     const found = deviationOfParams(input, params, other);
-    if (found <= tolerance || parsed === undefined || !isNearTie(parsed.request, start, other)) return found;
-    ties += 1;
-    return 0;
-  });
-  const deviation = Math.max(...deviations);
+    if (found <= tolerance || parsed === undefined) {
+      deviation = Math.max(deviation, found);
+      continue;
+    }
+    const tie = await tieOf(oracle, parsed.request, { seed: start, theirs: other });
+    if (tie === null) deviation = Math.max(deviation, found);
+    else ties.add(tie);
+  }
   const note =
     deviation > tolerance ? `Parzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(theirs)}` : null;
-  return { features: ties > 0 ? [...features, 'score ties'] : features, deviation, note, answered: true };
+  return { features: [...features, ...ties], deviation, note, answered: true };
 }
 
 /** Random points of two to five objectives, on a coarse lattice or not, with an infinity now and then. */
@@ -118,17 +149,20 @@ export async function compareFront(oracle: Oracle, seed: number): Promise<Compar
   const subset = selectByHypervolume(front, frontCount);
   const same = (a: unknown, b: unknown): number => (JSON.stringify(a) === JSON.stringify(b) ? 0 : Infinity);
   const sorted = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
+  const theirs = answers['subset'] as number[];
+  const subsets = same(sorted(subset), sorted(theirs));
+  const tied = subsets > 0 && isGreedyChoice(front, theirs);
   const deviation = Math.max(
     deviationOf(volume, answers['hypervolume'], false),
     same(ranks, answers['ranks']),
-    same(sorted(subset), sorted(answers['subset'] as number[])),
+    tied ? 0 : subsets,
   );
   const ours = { hypervolume: volume, ranks, subset };
   const note =
     deviation > tolerance
       ? `points ${JSON.stringify(points)} count ${frontCount}\nParzen ${JSON.stringify(ours)}\nOptuna ${JSON.stringify(answers)}`
       : null;
-  return { features, deviation, note, answered: true };
+  return { features: tied ? [...features, 'volume ties'] : features, deviation, note, answered: true };
 }
 
 /** The COMPLETE trials of a random input by PED-ANOVA. */

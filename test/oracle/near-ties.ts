@@ -6,7 +6,7 @@ import { SamplerSession } from '../../shared/core/sampler/sampler-session.js';
 import type { SuggestRequest, TpeSettings } from '../../shared/core/sampler/sampler.js';
 import { estimatorRules } from '../../shared/core/sampler/tpe/estimator-rules.js';
 import { GroupSpaces, IntersectionSpace } from '../../shared/core/sampler/tpe/joint-space.js';
-import { splitHistory, TpeModel } from '../../shared/core/sampler/tpe/model.js';
+import { splitHistory, TpeModel, type SplitHistory } from '../../shared/core/sampler/tpe/model.js';
 import { trialParameters } from '../../shared/core/sampler/trial-parameters.js';
 import { fromInternal } from '../../shared/core/space/parameter-values.js';
 import type { Params, Space } from '../../shared/core/space/parameter.js';
@@ -22,10 +22,13 @@ interface Ranked {
 }
 
 /** Every model that the suggestion asks, with its best candidates. */
-function rankedCandidates(request: SuggestRequest, settings: TpeSettings, seed: number): Ranked[] {
-  const { finished, running, directions, space } = request;
+function rankedCandidates(
+  request: SuggestRequest,
+  settings: TpeSettings,
+  { seed, history }: { readonly seed: number; readonly history: SplitHistory },
+): Ranked[] {
+  const { finished, space } = request;
   const ranked: Ranked[] = [];
-  const history = splitHistory(finished, running, directions, settings);
   const { multivariate, group, eiCandidates } = settings;
   const rules = estimatorRules(settings.rules, multivariate || group);
   const suggestable = { space, settings, finishedCount: finished.length, fixed: request.fixed ?? {} };
@@ -62,11 +65,19 @@ function isNear(a: unknown, b: unknown): boolean {
   return Math.abs(a - b) <= valueTolerance * Math.max(Math.abs(a), Math.abs(b));
 }
 
-/** Whether every part of `theirs` that a model suggested is one of that model's best candidates. */
-export function isNearTie(request: SuggestRequest, seed: number, theirs: Params): boolean {
-  const { settings, fixed = {} } = request;
+/**
+ * Whether every part of `theirs` that a model suggested is one of that model's best candidates; by another split of the
+ * history than ours where one is given.
+ */
+export function isNearTie(
+  request: SuggestRequest,
+  theirs: Params,
+  { seed, split }: { readonly seed: number; readonly split?: SplitHistory },
+): boolean {
+  const { finished, running, directions, settings, fixed = {} } = request;
   if (settings.type !== 'tpe') return false;
-  return rankedCandidates(request, settings, seed).every(({ space, best }) =>
+  const history = split ?? splitHistory(finished, running, directions, settings);
+  return rankedCandidates(request, settings, { seed, history }).every(({ space, best }) =>
     best.some((candidate) =>
       space.every(
         (parameter, j) =>
