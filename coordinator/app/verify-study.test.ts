@@ -1,15 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { requestId } from '../../shared/core/ids.js';
+import type { Params } from '../../shared/core/space/parameter.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
 import type { Storage, TrialRecord } from '../storage/port.js';
 import { smallStudy, testApp, type TestApp } from '../../test/helpers/app.js';
+import { enqueueTrial } from './enqueue-trial.js';
 import { reclaim } from './release.js';
 import { tell } from './tell.js';
 import { verifyStudy } from './verify-study.js';
 
-/** Four workers at once, failures, losses and an enqueued trial in between. */
+/** Four workers at once, failures, losses, and enqueued trials: two of the study file, one of a request. */
 async function runStudy(app: TestApp): Promise<void> {
   await app.register('w1');
   await app.create(smallStudy({ trials: 30, enqueue: [{ x: 2, c: 'b' }, { x: 0.1 }] }));
+  await enqueueTrial(app.context, 'small', { requestId: requestId('by-hand'), params: { c: 'a' } });
   for (let round = 0; ; round += 1) {
     const outcomes = [await app.ask(), await app.ask(), await app.ask(), await app.ask()];
     const leased = outcomes.flatMap((outcome) => (outcome.kind === 'assigned' ? [outcome.assignment] : []));
@@ -65,6 +69,20 @@ describe('verifyStudy', () => {
       expect(
         (await verifyWith((trial) => (trial.number === 9 ? { ...trial, watermark } : trial))).difference,
       ).toMatchObject({ number: 9, field: 'watermark' });
+    // Values said to have been given: the suggestion would follow them.
+    const follows = (given: Params | null) => (trial: TrialRecord) =>
+      trial.number === 9 ? { ...trial, given, params: { ...trial.params, ...given } } : trial;
+    expect((await verifyWith(follows({ x: 0.5 }))).difference).toEqual({
+      ...{ number: 9, field: 'given', stored: '{"x":0.5}', recomputed: 'nothing, as it was not enqueued' },
+    });
+    for (const [number, given] of [
+      [0, null],
+      [1, { x: 0.2 }],
+      [2, null],
+    ] as const)
+      expect(
+        (await verifyWith((trial) => (trial.number === number ? { ...trial, given } : trial))).difference,
+      ).toMatchObject({ number, field: 'given' });
     // Metrics and value changed together: the trial itself fits, a suggestion that came after it does not.
     const forged = await verifyWith((trial) =>
       trial.number === 6 ? { ...trial, metrics: { auc: 9, dir_acc: 0 }, values: [0.7 * 9] } : trial,

@@ -14,7 +14,8 @@ import { requireStudy, trialPageMax } from './study-view.js';
 /**
  * Recomputes every suggestion of a study from what is stored: each trial's row says which trials its suggestion saw
  * (all finished up to a finish sequence, and these running ones). Objective values are recomputed from the metrics as
- * well. Names the first difference in number order. Other work gets its turn between two suggestions.
+ * well. Values given from outside are not suggested: where they are, the trial must have been enqueued. Names the first
+ * difference in number order. Other work gets its turn between two suggestions.
  */
 export async function verifyStudy(context: AppContext, name: string): Promise<Verification> {
   const study = await requireStudy(context, name);
@@ -23,10 +24,9 @@ export async function verifyStudy(context: AppContext, name: string): Promise<Ve
   let suggestions = 0;
   let difference: Verification['difference'] = null;
   const finishedCount = trials.filter(({ finishSequence }) => finishSequence !== null).length;
-  const unseen = trials.find((trial) => watermarkDifference(trial, finishedCount) !== null);
-  if (unseen !== undefined) {
-    const found = watermarkDifference(unseen, finishedCount);
-    if (found !== null) return { suggestions, difference: { number: unseen.number, ...found } };
+  for (const trial of trials) {
+    const found = givenDifference(study, trial) ?? watermarkDifference(trial, finishedCount);
+    if (found !== null) return { suggestions, difference: { number: trial.number, ...found } };
   }
   // In the order in which the suggestions were made, so that the sampler takes in each finished trial once.
   for (const trial of trials.filter(wasSuggested).sort(bySuggestion)) {
@@ -108,6 +108,23 @@ function paramsDifference(stored: Params, recomputed: Params): Difference | null
   const name = names.find((each) => stored[each] !== recomputed[each]);
   if (name === undefined) return null;
   return { field: name, stored: text(stored[name]), recomputed: text(recomputed[name]) };
+}
+
+/**
+ * Values are given by the study file, to the first trials, or by a request to enqueue, which leaves its id; a trial of
+ * neither would be taken at its word otherwise.
+ */
+function givenDifference({ definition }: StudyRecord, trial: TrialRecord): Difference | null {
+  const { number, given, enqueueRequestId } = trial;
+  const enqueued = definition.enqueue[number];
+  if (enqueued === undefined && (given === null) === (enqueueRequestId === null)) return null;
+  if (enqueued !== undefined && given !== null && paramsDifference(given, enqueued) === null) return null;
+  const nothing = enqueueRequestId === null ? 'nothing, as it was not enqueued' : 'values of its request';
+  return {
+    field: 'given',
+    stored: text(given),
+    recomputed: enqueued === undefined ? nothing : text(enqueued),
+  };
 }
 
 /** A trial that was handed out says what its suggestion saw, and it saw no more than has finished. */
