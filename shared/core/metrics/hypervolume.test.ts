@@ -45,6 +45,21 @@ describe('hypervolume', () => {
     expect(() => hypervolume([[NaN, 0]], [4, 4])).toThrow(RangeError);
   });
 
+  it.each([3, 4])('of one and of two points is the closed form to the last bit, %d objectives', (d) => {
+    const reference = [1.1, 2.3, 0.7, 1.9].slice(0, d);
+    const box = (point: readonly number[]): number =>
+      point.reduce((product, x, j) => product * ((reference[j] ?? 0) - x), 1);
+    const rng = new Mt19937(d);
+    for (let i = 0; i < 50; i++) {
+      const draw = (): number[] => reference.map((r) => r * rng.nextDouble());
+      const [p, q] = [draw(), draw()].sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)) as [number[], number[]];
+      expect(hypervolume([p], reference)).toBe(box(p));
+      if (dominates(p, q)) continue;
+      const both = box(p) + box(q) - box(p.map((x, j) => Math.max(x, q[j] ?? 0)));
+      expect(hypervolume([q, p], reference)).toBe(both);
+    }
+  });
+
   it('handles emptiness and infinities', () => {
     expect(hypervolume([], [1, 1])).toBe(0);
     expect(hypervolume([[0, 0]], [Infinity, 1])).toBe(Infinity);
@@ -119,6 +134,21 @@ describe('greedy subset', () => {
         expect(volumeOf(selected.slice(0, step + 1))).toBeGreaterThan(best * (1 - 1e-12));
       });
     }
+  });
+
+  it('a point of infinite volume comes first wherever it stands, then the others in lexicographic order', () => {
+    // Without it (2, 1, 0) would gain more than (0, 5, 1).
+    const front = [[0, 5, 1], [1, -Infinity, 3], [2, 1, 0]]; // prettier-ignore
+    expect(selectByHypervolume(front, 1)).toEqual([1]);
+    expect(selectByHypervolume(front, 2)).toEqual([1, 0]);
+    expect(selectByHypervolume([front[1]!, front[2]!, front[0]!], 2)).toEqual([0, 2]);
+  });
+
+  it('two objectives: a gain that infinities make undefined comes before all, the first of them first', () => {
+    // Once (1, −∞) is chosen, the others with −∞ gain ∞ − ∞.
+    const points = [[0, 3], [1, -Infinity], [2, -Infinity], [2.1, -Infinity]]; // prettier-ignore
+    expect(selectByHypervolume(points, 2)).toEqual([1, 2]);
+    expect(selectByHypervolume(points, 3)).toEqual([1, 2, 3]);
   });
 
   it('duplicates come in only after all distinct points', () => {

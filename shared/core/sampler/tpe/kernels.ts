@@ -1,7 +1,7 @@
 /**
  * The one-dimensional kernels of a Parzen estimator: one per observation in number order and the prior as the last
  * one (tpe.md §7). `NumericKernels` are truncated normals on the modelling scale, `CategoricalKernels` are rows of
- * probabilities. This is the plain path, written to be read; `model/` holds the fast one that must agree with it.
+ * probabilities. This is the plain path, written to be read; `projection/` holds the fast one that must agree with it.
  */
 import { assert } from '../../assert.js';
 import type { CategoricalParameter, NumericParameter, Parameter } from '../../space/parameter.js';

@@ -212,10 +212,13 @@ describe('weights of good trials with several objectives', () => {
     expect(weights[3]).toBe(1e-12);
   });
 
-  it('give infeasible and pruned trials 1e-12, a lone feasible one 1, and all 1 for an infinite volume', () => {
+  it('give infeasible and pruned trials 1e-12, a lone feasible one 1 (even a pruned one), and all 1 for an infinite volume', () => {
     const good = [complete(0, [1, 4], [1]), pruned(1, null), complete(2, [4, 1], [0])];
     const violation = violationOf(good, 'optuna-5');
     expect([...(goodTrialWeights(good, directions, 'optuna-4', violation) ?? [])]).toEqual([1e-12, 1e-12, 1]);
+    const alone = [complete(0, [1, 4], [1]), pruned(1, null, 0, [-1]), complete(2, [4, 1], [2])];
+    const judge = violationOf(alone, 'optuna-4');
+    expect([...(goodTrialWeights(alone, directions, 'optuna-4', judge) ?? [])]).toEqual([1e-12, 1, 1e-12]);
     const infinite = [complete(0, [-Infinity, 4]), complete(1, [4, 1])];
     expect([...(goodTrialWeights(infinite, directions, 'optuna-4', none) ?? [])]).toEqual([1, 1]);
   });
