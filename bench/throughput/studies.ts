@@ -79,7 +79,6 @@ async function fill(store: Store, name: string, history: readonly FinishedTrial[
       history.length,
     ]);
     await client.query('commit');
-    await client.query('vacuum analyze parzen.trials, parzen.trial_attempts');
   });
 }
 

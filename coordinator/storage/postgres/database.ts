@@ -64,7 +64,7 @@ export class Database {
     return this.#guarded(async () => {
       const client = await retrying(() => this.#pools.transactions.connect(), passing);
       return inTransaction(client, async () => {
-        await client.query('begin');
+        await client.query('begin isolation level read committed');
         const result = await work(client);
         await commit(client, () => null);
         return result;
@@ -83,7 +83,12 @@ export class Database {
       return inTransaction(client, async () => {
         const transaction = await this.#begin(client, id, lookups);
         if (transaction === null) await commit(client, () => null);
-        else await runAndCommit(client, transaction, body);
+        else
+          await runAndCommit(client, transaction, body).catch((error: unknown) => {
+            // Maybe because the picture is wrong: the next transaction draws it anew.
+            this.#pictures.delete(id);
+            throw error;
+          });
         return transaction !== null;
       });
     }, passing);
@@ -98,7 +103,7 @@ export class Database {
     const known = this.#pictures.get(id);
     // Sent together; what comes after the lock waits with it.
     const [, [lock], ahead, [read]] = await Promise.all([
-      client.query('begin'),
+      client.query('begin isolation level read committed'),
       query<StudyLockRow>(client, lockStudy, [id]),
       readAhead(client, id, lookups),
       known === undefined ? query<StudyRow>(client, studyById, [id]) : [],
@@ -109,9 +114,10 @@ export class Database {
       return null;
     }
     this.#pictures.set(id, picture);
-    picture.check(lock.changes);
+    const version = { changes: lock.changes, tag: lock.change_tag };
+    picture.check(version);
     return new PostgresTransaction({
-      ...{ client, picture, ahead, changes: lock.changes, study: studyUnder(picture.study, lock) },
+      ...{ client, picture, ahead, version, study: studyUnder(picture.study, lock) },
       translate: (error) => toPortError(error, this.server),
     });
   }

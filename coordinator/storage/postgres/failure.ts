@@ -44,6 +44,7 @@ const constraintMessages: Readonly<Record<string, string>> = {
   trials_lease_token: 'a lease token was given twice',
   trials_enqueue_request: 'a request already enqueued a trial',
   trial_attempts_trial: 'the trial of an attempt does not exist',
+  rows_as_read: 'the database holds other rows than those that were read from it',
   late_results_trial: 'the trial of a late result does not exist',
 };
 

@@ -34,13 +34,14 @@ const settings = {
 };
 
 /**
- * Transactions on a study run a handful of statements that find rows by index, always in the same way. Planned once, and
- * kept from a plan over the whole table, which a table that was never analysed would get.
+ * Transactions on a study, and leases, run a handful of statements that find rows by index, always in the same way. Each is
+ * planned once, maybe while its table is empty, and kept from plans over all rows; the statements themselves leave no wrong
+ * index to choose. Rows that are given are joined by hash: a nested loop looks at each pair of them.
  */
-const indexPlans = {
+export const indexPlans = {
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
-  enable_hashjoin: 'off',
+  enable_nestloop: 'off',
   enable_mergejoin: 'off',
 };
 
@@ -64,7 +65,7 @@ export function createPools(connection: ClientConfig, log: Log): Pools {
   return {
     // Statements of a transaction are sent without waiting for the answers to the ones before.
     transactions: create({ max: poolSizes.transactions, pipeline: true }, indexPlans),
-    leases: create({ max: poolSizes.leases }),
+    leases: create({ max: poolSizes.leases }, indexPlans),
     statements: create({ max: poolSizes.statements }),
   };
 }

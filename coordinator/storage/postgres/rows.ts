@@ -64,6 +64,7 @@ export interface StudyLockRow {
   readonly next_number: number;
   readonly finish_sequence: number;
   readonly changes: number;
+  readonly change_tag: number;
 }
 
 export interface LeaseRow {

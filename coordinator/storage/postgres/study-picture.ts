@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { TrialNumber } from '../../../shared/core/ids.js';
 import type { Params } from '../../../shared/core/space/parameter.js';
 import type { StudyRecord, TrialRecord } from '../port.js';
@@ -5,15 +6,30 @@ import type { StudyRecord, TrialRecord } from '../port.js';
 /** Finished trials kept at most; who is further behind reads them from the database. */
 const recentMax = 1_024;
 
+/** A state of a study: how many transactions have changed it, and which one did so last. */
+export interface StudyVersion {
+  readonly changes: number;
+  /** Random; tells apart states of the same count, as after a database was put back to an earlier state. */
+  readonly tag: number;
+}
+
+/** Tags are whole numbers below this. */
+const tagsMax = 2 ** 48;
+
+export const versionAfter = ({ changes }: StudyVersion): StudyVersion => ({
+  changes: changes + 1,
+  tag: randomInt(tagsMax - 1),
+});
+
 /**
  * What a process knows of a study from its own last transaction on it: a cache. It is true inside a transaction whose
- * study row has the same count of changes; where another process has changed the study since, it is emptied and filled
- * again by need. Only what was committed gets in.
+ * study row has the same version; where another process has changed the study since, it is emptied and filled again by
+ * need. Only what was committed gets in.
  */
 export class StudyPicture {
   /** Of this record, what never changes is true for ever. */
   readonly study: StudyRecord;
-  #changes = -1;
+  #version: StudyVersion | null = null;
   #waiting: Map<TrialNumber, TrialRecord> | null = null;
   #running: Map<TrialNumber, Params> | null = null;
   #recent: TrialRecord[] = [];
@@ -23,9 +39,9 @@ export class StudyPicture {
   }
 
   /** Forgets everything unless the study still is as this process left it. */
-  check(changes: number): void {
-    if (changes === this.#changes) return;
-    this.#changes = changes;
+  check(version: StudyVersion): void {
+    if (version.changes === this.#version?.changes && version.tag === this.#version.tag) return;
+    this.#version = version;
     this.#waiting = null;
     this.#running = null;
     this.#recent = [];
@@ -60,10 +76,10 @@ export class StudyPicture {
 
   /** Takes over what a transaction wrote, once that is committed. `finished` in the order of finishing. */
   apply(
-    changes: number,
+    version: StudyVersion,
     { trials, finished }: { trials: Iterable<TrialRecord>; finished: readonly TrialRecord[] },
   ): void {
-    this.#changes = changes;
+    this.#version = version;
     for (const trial of trials) {
       this.#waiting?.delete(trial.number);
       this.#running?.delete(trial.number);

@@ -45,16 +45,16 @@ import {
   trialByEnqueueRequest,
   waitingTrials,
 } from './statements/trials.js';
-import type { StudyPicture } from './study-picture.js';
+import { versionAfter, type StudyPicture, type StudyVersion } from './study-picture.js';
 import { WriteBehind } from './write-behind.js';
 
 export interface TransactionOptions {
   readonly client: PoolClient;
   /** The study as it was locked. */
   readonly study: StudyRecord;
-  /** Count of the changes to the study before this transaction. */
-  readonly changes: number;
-  /** Checked against `changes`. */
+  /** The study's version before this transaction. */
+  readonly version: StudyVersion;
+  /** Checked against `version`. */
   readonly picture: StudyPicture;
   readonly ahead: ReadAhead;
   /** Makes the error that leaves the store. */
@@ -72,6 +72,8 @@ export interface TransactionOptions {
 export class PostgresTransaction implements StudyTransaction {
   readonly #options: TransactionOptions;
   #study: StudyRecord;
+  /** What the commit leaves. */
+  #version: StudyVersion;
   /** Rows that cannot change beside this transaction: locked, or not running. */
   readonly #stored: Map<TrialNumber, TrialRecord>;
   readonly #writes = new WriteBehind();
@@ -81,6 +83,7 @@ export class PostgresTransaction implements StudyTransaction {
   constructor(options: TransactionOptions) {
     this.#options = options;
     this.#study = options.study;
+    this.#version = options.version;
     this.#stored = new Map(options.ahead.trials.map((trial) => [trial.number, trial]));
     this.commitment = { finishSequenceBefore: options.study.finishSequence, committed: false };
   }
@@ -92,21 +95,21 @@ export class PostgresTransaction implements StudyTransaction {
 
   /** Sends what was kept back; right before the commit. */
   flush(): void {
-    const { study, changes } = this.#options;
+    const { study, version } = this.#options;
     const statements = this.#writes.statements(study.id);
     if (statements.length === 0 && this.#study === study) return;
     const { id, state, trialsMax, nextNumber, finishSequence } = this.#study;
-    this.#send(updateStudy, [id, state, trialsMax, nextNumber, finishSequence, changes + 1]);
+    this.#version = versionAfter(version);
+    const { changes, tag } = this.#version;
+    this.#send(updateStudy, [id, state, trialsMax, nextNumber, finishSequence, changes, tag]);
     for (const [statement, values] of statements) this.#send(statement, values);
   }
 
   /** The commit has happened. */
   committed(): void {
-    const { study, changes, picture } = this.#options;
     this.commitment.committed = true;
     const { finished, trials } = this.#writes;
-    const changed = this.#study !== study || !this.#writes.isEmpty;
-    picture.apply(changed ? changes + 1 : changes, { trials, finished });
+    this.#options.picture.apply(this.#version, { trials, finished });
   }
 
   study(): StudyRecord {

@@ -23,15 +23,6 @@ export class WriteBehind {
   /** In the order of finishing. */
   readonly finished: TrialRecord[] = [];
 
-  get isEmpty(): boolean {
-    return (
-      this.#trials.size === 0 &&
-      this.#attempts.size === 0 &&
-      this.#ended.size === 0 &&
-      this.#lateResults.length === 0
-    );
-  }
-
   get trials(): Iterable<TrialRecord> {
     return Array.from(this.#trials.values(), ({ trial }) => trial);
   }

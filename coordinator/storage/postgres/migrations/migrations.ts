@@ -4,6 +4,7 @@ import { studyChanges } from './0002-study-changes.js';
 import { tokensSchema } from './0003-tokens.js';
 import { optunaViews } from './0004-optuna-views.js';
 import { workerOffers } from './0005-worker-offers.js';
+import { oneWayToARow } from './0006-one-way-to-a-row.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -20,6 +21,7 @@ const texts: readonly (readonly [name: string, sql: string])[] = [
   ['tokens', tokensSchema],
   ['optuna-views', optunaViews],
   ['worker-offers', workerOffers],
+  ['one-way-to-a-row', oneWayToARow],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */

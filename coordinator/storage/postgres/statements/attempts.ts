@@ -15,14 +15,22 @@ select $1::bigint, ${columns} from ${given} (
   ended_at_ms bigint, outcome text, message text, peak_memory_bytes bigint)`,
 };
 
+/** Fails where one of them is not there or has ended. `is not distinct from`: see `lockLeased`. */
 export const endAttempts: Statement = {
   name: 'end_attempts',
   text: `
-update parzen.trial_attempts attempt
-set ended_at_ms = given.ended_at_ms, outcome = given.outcome, message = given.message,
-  peak_memory_bytes = given.peak_memory_bytes
-from ${given} (token text, ended_at_ms bigint, outcome text, message text, peak_memory_bytes bigint)
-where attempt.study_id = $1 and attempt.token = given.token`,
+with given as materialized (
+  select * from ${given} (token text, ended_at_ms bigint, outcome text, message text, peak_memory_bytes bigint)
+), changed as (
+  update parzen.trial_attempts attempt
+  set ended_at_ms = given.ended_at_ms, outcome = given.outcome, message = given.message,
+    peak_memory_bytes = given.peak_memory_bytes
+  from given
+  where attempt.token = any (array(select token from given)) and attempt.token = given.token
+    and attempt.study_id is not distinct from $1 and attempt.ended_at_ms is null
+  returning 1
+)
+select parzen.expect_rows((select count(*) from given), count(*)) from changed`,
 };
 
 /** The leases that requests led to, in any study. */
@@ -34,7 +42,8 @@ select request_id, study_id, number, token from parzen.trial_attempts where requ
 
 export const attemptsByTokens: Statement = {
   name: 'attempts_by_tokens',
-  text: `select ${columns} from parzen.trial_attempts where study_id = $1 and token = any ($2)`,
+  text: `
+select ${columns} from parzen.trial_attempts where token = any ($2) and study_id is not distinct from $1`,
 };
 
 export const attemptByToken: Statement = {

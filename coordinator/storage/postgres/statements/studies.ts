@@ -49,7 +49,8 @@ export const listStudies: Statement = {
 export const lockStudy: Statement = {
   name: 'lock_study',
   text: `
-select state, trials_max, next_number, finish_sequence, changes from parzen.studies where id = $1 for no key update`,
+select state, trials_max, next_number, finish_sequence, changes, change_tag from parzen.studies where id = $1
+for no key update`,
 };
 
 /** What of a study never changes. */
@@ -62,7 +63,8 @@ export const studyById: Statement = {
 export const updateStudy: Statement = {
   name: 'update_study',
   text: `
-update parzen.studies set state = $2, trials_max = $3, next_number = $4, finish_sequence = $5, changes = $6
+update parzen.studies
+set state = $2, trials_max = $3, next_number = $4, finish_sequence = $5, changes = $6, change_tag = $7
 where id = $1`,
 };
 

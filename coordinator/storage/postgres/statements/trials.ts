@@ -64,27 +64,37 @@ insert into parzen.trials (study_id, number, ${writableNames})
 select $1::bigint, given.number, ${givenNames(writable)} from ${given(writable)}`,
 };
 
+/**
+ * Sets these columns of trials of the study `$1`; fails where one of them is not there or has finished. Each row is found by
+ * its number, one by one, and changed by its primary key: however the plan joins them, it has no other rows to look at.
+ */
+const update = (types: Readonly<Record<string, string>>): string => `
+with given as materialized (
+  select given.*, (select id from parzen.trials where study_id = $1 and number = given.number) as id
+  from ${given(types)}
+), changed as (
+  update parzen.trials trial set (${Object.keys(types).join(', ')}) = row(${givenNames(types)})
+  from given
+  where trial.id = any (array(select id from given)) and trial.id = given.id and trial.finish_sequence is null
+  returning 1
+)
+select parzen.expect_rows((select count(*) from given), count(*)) from changed`;
+
 /** Replaces trials of the study `$1`. */
-export const updateTrials: Statement = {
-  name: 'update_trials',
-  text: `
-update parzen.trials trial set (${writableNames}) = row(${givenNames(writable)})
-from ${given(writable)} where trial.study_id = $1 and trial.number = given.number`,
-};
+export const updateTrials: Statement = { name: 'update_trials', text: update(writable) };
 
 /** The same where only the outcome changed. */
-export const updateOutcomes: Statement = {
-  name: 'update_outcomes',
-  text: `
-update parzen.trials trial set (${Object.keys(outcome).join(', ')}) = row(${givenNames(outcome)})
-from ${given(outcome)} where trial.study_id = $1 and trial.number = given.number`,
-};
+export const updateOutcomes: Statement = { name: 'update_outcomes', text: update(outcome) };
 
-/** The trials under these leases, locked like `lockTrial`, in an order that is the same for everyone. */
+/**
+ * The trials under these leases, locked like `lockTrial`, in an order that is the same for everyone. The study is compared
+ * in a way that no index can serve, so that the plan goes by the lease.
+ */
 export const lockLeased: Statement = {
   name: 'lock_leased',
   text: `
-select ${columns} from parzen.trials where study_id = $1 and lease_token = any ($2) order by id for no key update`,
+select ${columns} from parzen.trials where lease_token = any ($2) and study_id is not distinct from $1
+order by id for no key update`,
 };
 
 /** One trial, its row locked against reports and heartbeats, so that what is decided about it stays true. */
@@ -96,7 +106,8 @@ select ${columns} from parzen.trials where study_id = $1 and number = $2::bigint
 
 export const trialByEnqueueRequest: Statement = {
   name: 'trial_by_enqueue_request',
-  text: `select ${columns} from parzen.trials where study_id = $1 and enqueue_request_id = $2`,
+  text: `
+select ${columns} from parzen.trials where enqueue_request_id = $2 and study_id is not distinct from $1`,
 };
 
 export const waitingTrials: Statement = {
