@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeCategorical, makeFloat, makeInt } from '../../shared/core/space/make-parameter.js';
 import { fanova, forestImportances, leavesOf, marginalVariance } from './fanova.js';
-import type { AssessedStudy } from './importance.js';
+import { normalised, type AssessedStudy } from './importance.js';
 import type { Tree } from './regression-tree.js';
 
 /** x0 ≤ 0.5 ? 1 : (x1 ≤ 0.25 ? 3 : 5) on the unit square. */
@@ -64,6 +64,39 @@ const study: AssessedStudy = {
   }),
 };
 
+describe('shares', () => {
+  it('are equal when all importances are 0, and refused when one is no importance', () => {
+    expect([
+      ...normalised(
+        new Map([
+          ['a', 0],
+          ['b', 0],
+        ]),
+      ).values(),
+    ]).toEqual([0.5, 0.5]);
+    expect([
+      ...normalised(
+        new Map([
+          ['a', 1],
+          ['b', 3],
+        ]),
+      ),
+    ]).toEqual([
+      ['b', 0.75],
+      ['a', 0.25],
+    ]);
+    for (const wrong of [NaN, -0.1, Infinity])
+      expect(() =>
+        normalised(
+          new Map([
+            ['a', 1],
+            ['b', wrong],
+          ]),
+        ),
+      ).toThrow('importance of "b"');
+  });
+});
+
 describe('fANOVA', () => {
   it('finds what matters', () => {
     const importances = fanova(study, 1);
@@ -74,6 +107,27 @@ describe('fANOVA', () => {
     expect(importances.get('y')).toBeLessThan(0.03);
     expect(importances.get('s')).toBe(0);
     expect(fanova(study, 1)).toEqual(importances);
+  });
+
+  it('takes values outside of their range for the nearest end of it', () => {
+    const trials = Array.from({ length: 60 }, (_, i) => {
+      const params = { x: ((i * 37) % 61) / 61 + (i % 3 === 0 ? (i % 2 === 0 ? 1.5 : -2) : 0), y: i / 60 };
+      return { params, values: [Math.min(Math.max(params.x, 0), 1) ** 2] };
+    });
+    expect(trials.filter(({ params }) => params.x < 0 || params.x > 1)).toHaveLength(20);
+    const importances = fanova({ space: [x, y], directions: ['minimize'], trials }, 1);
+    expect(importances.get('x')).toBeGreaterThan(0.95);
+    expect(importances.get('y')).toBeLessThan(0.05);
+  });
+
+  it('copes with neighbouring numbers, between which no threshold fits', () => {
+    const narrow = makeFloat({ name: 'x', low: 1, high: 1 + Number.EPSILON });
+    const trials = study.trials.map(({ params }, i) => ({
+      params: { x: i % 2 === 0 ? narrow.low : narrow.high, y: params['y'] ?? 0 },
+      values: [(i % 2) + Number(params['y'])],
+    }));
+    const importances = fanova({ space: [narrow, y], directions: ['minimize'], trials }, 1);
+    expect(importances.get('y')).toBeGreaterThan(0.9);
   });
 
   it('case 58: up to one trial gives equal shares', () => {
@@ -108,5 +162,7 @@ describe('fANOVA', () => {
     expect([...fanova({ ...two, target: ({ values }) => values[0] ?? 0 }, 1).keys()][0]).toBe('x');
     const flat = { ...study, trials: study.trials.map((trial) => ({ ...trial, values: [3] })) };
     expect(() => fanova(flat, 1)).toThrow('nothing to explain');
+    const huge = { ...study, trials: study.trials.map(({ params }, i) => ({ params, values: [i * 1e306] })) };
+    expect(() => fanova(huge, 1)).toThrow('too large or too small for fANOVA');
   });
 });

@@ -87,6 +87,8 @@ export function marginalVariance(
   const sums = new Float64Array(cells);
   const weights = new Float64Array(cells);
   for (const [i, leaf] of leaves.entries()) {
+    // Between two neighbouring numbers there is no threshold but one of them: such a leaf has no volume.
+    if (!((volumes[i] ?? 0) > 0)) continue;
     const weight = (volumes[i] ?? 0) / volume(leaf, features);
     for (const cell of cellsOf(leaf, split)) {
       sums[cell] = (sums[cell] ?? 0) + weight * leaf.value;
@@ -95,7 +97,7 @@ export function marginalVariance(
   }
   const sizes = Array.from(weights, (weight, cell) => cellSize(cell, split) * weight);
   return weightedVariance(
-    Array.from(sums, (sum, cell) => sum / (weights[cell] ?? 1)),
+    Array.from(sums, (sum, cell) => sum / ((weights[cell] ?? 0) || 1)),
     sizes,
   );
 }
@@ -150,7 +152,11 @@ export function forestImportances(
       leaves.map((leaf) => leaf.value),
       volumes,
     );
-    if (!(total > 0)) continue;
+    if (total === Infinity || Number.isNaN(total))
+      throw new ImportanceError(
+        'the values, or the ranges of the parameters, are too large or too small for fANOVA',
+      );
+    if (total === 0) continue;
     counted += 1;
     for (const { name, features } of groups) {
       sums.set(name, (sums.get(name) ?? 0) + marginalVariance(leaves, volumes, features) / total);
@@ -193,7 +199,11 @@ interface Encoded {
   readonly high: Float64Array;
 }
 
-/** Numbers on their own scale, without logarithms; choices as a 0/1 column each. */
+/**
+ * Numbers on their own scale, without logarithms; choices as a 0/1 column each. A value outside of its range, which an
+ * enqueued trial may have, counts as the nearest end of the range: variance is measured within the ranges alone, and a
+ * threshold beyond them would make boxes of negative volume.
+ */
 function encode(
   parameters: readonly Parameter[],
   trials: readonly AssessedTrial[],
@@ -210,7 +220,8 @@ function encode(
         bounds.push([0, 1]);
       }
     } else {
-      columns.push(Float64Array.from(internal));
+      const { low, high } = parameter;
+      columns.push(Float64Array.from(internal, (value) => Math.min(Math.max(value, low), high)));
       bounds.push([parameter.low, parameter.high]);
     }
     return {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { frontVolume } from './front-volume.js';
+import { feasibleValues, frontVolume } from './front-volume.js';
 
 describe('front volume', () => {
   const values = [[1, 3], [2, 2], [3, 1], [3, 3]]; // prettier-ignore
@@ -38,5 +38,22 @@ describe('front volume', () => {
       'a trial with the values 9, 1 is worse than the reference 4, 0',
     );
     expect(() => frontVolume(['minimize'], [[1]], [4, 0])).toThrow('the reference has 2 values');
+  });
+
+  it('looks at feasible trials alone', () => {
+    const trial = (values: number[], constraints?: number[]) => ({
+      params: {},
+      values,
+      ...(constraints === undefined ? {} : { constraints }),
+    });
+    const trials = [trial([0, 0], [-1, 0.1]), trial([1, 3], [0, -2]), trial([3, 1], []), trial([2, 2])];
+    expect(feasibleValues(trials)).toEqual([
+      [1, 3],
+      [3, 1],
+      [2, 2],
+    ]);
+    expect(frontVolume(['minimize', 'minimize'], feasibleValues(trials), [4, 4]).hypervolume).toBe(6);
+    expect(feasibleValues([])).toEqual([]);
+    expect(() => feasibleValues(trials.slice(0, 1))).toThrow('none is feasible');
   });
 });

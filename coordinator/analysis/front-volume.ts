@@ -3,11 +3,23 @@ import { hypervolume } from '../../shared/core/metrics/hypervolume.js';
 import { referencePoint } from '../../shared/core/metrics/hypervolume-subset.js';
 import { paretoFront } from '../../shared/core/metrics/pareto.js';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
+import type { AssessedTrial } from './importance.js';
 
 export interface FrontVolume {
   readonly hypervolume: number;
   /** In the units of the objectives. */
   readonly reference: readonly number[];
+}
+
+/**
+ * Values of the trials that keep all constraints: the others dominate nothing (tpe.md §13.1). Throws a `RangeError` when
+ * no trial does.
+ */
+export function feasibleValues(trials: readonly AssessedTrial[]): (readonly number[])[] {
+  const feasible = trials.filter(({ constraints = [] }) => constraints.every((value) => value <= 0));
+  if (feasible.length === 0 && trials.length > 0)
+    throw new RangeError('every completed trial has a constraint above 0: none is feasible');
+  return feasible.map(({ values }) => values);
 }
 
 /**

@@ -2,8 +2,13 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
 import { fanova } from '../analysis/fanova.js';
-import { frontVolume } from '../analysis/front-volume.js';
-import { ImportanceError, type AssessedStudy, type Importances } from '../analysis/importance.js';
+import { feasibleValues, frontVolume } from '../analysis/front-volume.js';
+import {
+  ImportanceError,
+  type AssessedStudy,
+  type AssessedTrial,
+  type Importances,
+} from '../analysis/importance.js';
 import { pedAnova } from '../analysis/ped-anova.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';
@@ -82,7 +87,7 @@ function addHypervolumeCommand(program: Command): void {
   gatewayOptions(
     program
       .command('hypervolume [study]')
-      .description('volume that the completed trials dominate, with several objectives')
+      .description('volume that the completed and feasible trials dominate, with several objectives')
       .addOption(
         new Option(
           '--reference <values>',
@@ -92,12 +97,7 @@ function addHypervolumeCommand(program: Command): void {
       .addHelpText('after', fromStdin),
   ).action((name: string | undefined, options: GatewayOptions & { reference?: readonly number[] }) =>
     analyse(name, options, {
-      of: ({ directions, trials }) =>
-        frontVolume(
-          directions,
-          trials.map(({ values }) => values),
-          options.reference,
-        ),
+      of: ({ directions, trials }) => frontVolume(directions, feasibleValues(trials), options.reference),
       key: null,
       text: ({ hypervolume, reference }) =>
         `hypervolume ${figure(hypervolume)} with respect to ${reference.map(figure).join(', ')}`,
