@@ -5,7 +5,10 @@ import { createMemoryStorage } from '../storage/memory/create-memory-storage.js'
 import type { Storage, TrialRecord } from '../storage/port.js';
 import { smallStudy, testApp, type TestApp } from '../../test/helpers/app.js';
 import { enqueueTrial } from './enqueue-trial.js';
-import { reclaim } from './release.js';
+import { reclaim, release } from './release.js';
+import { report } from './report.js';
+import { stopStudy } from './steer-study.js';
+import { listTrials, requireStudy } from './study-view.js';
 import { tell } from './tell.js';
 import { verifyStudy } from './verify-study.js';
 
@@ -35,12 +38,13 @@ async function runStudy(app: TestApp): Promise<void> {
   }
 }
 
-/** The same store with one trial's row changed on reading. */
-function tampered(storage: Storage, change: (trial: TrialRecord) => TrialRecord): Storage {
+/** The same store with trials' rows changed, or left out, on reading. */
+function tampered(storage: Storage, change: (trial: TrialRecord) => TrialRecord | null): Storage {
   return new Proxy(storage, {
     get: (target, key: keyof Storage) =>
       key === 'listTrials'
-        ? async (...args: Parameters<Storage['listTrials']>) => (await target.listTrials(...args)).map(change)
+        ? async (...args: Parameters<Storage['listTrials']>) =>
+            (await target.listTrials(...args)).map(change).filter((trial) => trial !== null)
         : target[key].bind(target),
   });
 }
@@ -69,28 +73,115 @@ describe('verifyStudy', () => {
       expect(
         (await verifyWith((trial) => (trial.number === 9 ? { ...trial, watermark } : trial))).difference,
       ).toMatchObject({ number: 9, field: 'watermark' });
-    // Values said to have been given: the suggestion would follow them.
-    const follows = (given: Params | null) => (trial: TrialRecord) =>
-      trial.number === 9 ? { ...trial, given, params: { ...trial.params, ...given } } : trial;
-    expect((await verifyWith(follows({ x: 0.5 }))).difference).toEqual({
-      ...{ number: 9, field: 'given', stored: '{"x":0.5}', recomputed: 'nothing, as it was not enqueued' },
-    });
-    for (const [number, given] of [
-      [0, null],
-      [1, { x: 0.2 }],
-      [2, null],
-    ] as const)
-      expect(
-        (await verifyWith((trial) => (trial.number === number ? { ...trial, given } : trial))).difference,
-      ).toMatchObject({ number, field: 'given' });
     // Metrics and value changed together: the trial itself fits, a suggestion that came after it does not.
     const forged = await verifyWith((trial) =>
       trial.number === 6 ? { ...trial, metrics: { auc: 9, dir_acc: 0 }, values: [0.7 * 9] } : trial,
     );
     expect(forged.difference?.number).toBeGreaterThan(6);
-    const impossible = verifyWith((trial) =>
-      trial.number === 5 ? { ...trial, params: { ...trial.params, c: 'no such choice' } } : trial,
-    );
-    await expect(impossible).rejects.toThrow(/cannot be recomputed: trial 5: .*no such choice/);
+  });
+
+  describe('names a row that cannot be as it is', async () => {
+    const app = testApp(createMemoryStorage());
+    await runStudy(app);
+    const { id } = await requireStudy(app.context, 'small');
+    const trials = await app.context.storage.listTrials(id, { fromNumber: 0, limit: 100 });
+    const complete = trials.find(({ number, reason }) => number > 5 && reason === 'finished')?.number ?? -1;
+    const diverged = trials.find(({ reason }) => reason === 'diverged')?.number ?? -1;
+    const infeasible = trials.find(({ reason }) => reason === 'infeasible')?.number ?? -1;
+    const place = trials[1]?.finishSequence ?? null;
+    const report = { step: 3, metrics: { auc: 0.5, dir_acc: 0.5 } };
+    // Values said to have been given: the suggestion would follow them.
+    const follows = (given: Params) => (trial: TrialRecord) => ({
+      given,
+      params: { ...trial.params, ...given },
+    });
+    const cases: [string, number, (trial: TrialRecord) => Partial<TrialRecord> | null, string][] = [
+      ['no finish sequence', complete, () => ({ finishSequence: null }), 'finishSequence'],
+      ['a finish sequence twice', complete, () => ({ finishSequence: place }), 'finishSequence'],
+      ['a finish sequence beyond', complete, () => ({ finishSequence: 9_999 }), 'finishSequence'],
+      ['a finish sequence of NaN', complete, () => ({ finishSequence: NaN }), 'finishSequence'],
+      ['a trial that is missing', complete, () => null, 'number'],
+      ['the last trial missing', trials.length - 1, () => null, 'number'],
+      ['another state', complete, () => ({ state: 'PRUNED' }), 'reason'],
+      ['another state and reason', complete, () => ({ state: 'PRUNED', reason: 'pruner' }), 'values'],
+      ['… without values', complete, () => ({ state: 'PRUNED', reason: 'pruner', values: [] }), 'lastReport'],
+      ['another reason', complete, () => ({ reason: 'oom' }), 'reason'],
+      ['no reason', complete, () => ({ reason: null }), 'reason'],
+      ['a diverged one that finished', diverged, () => ({ reason: 'finished' }), 'values'],
+      ['a finished one that diverged', complete, () => ({ reason: 'diverged', values: [0] }), 'metrics'],
+      ['running again', complete, () => ({ state: 'RUNNING', reason: null }), 'finishSequence'],
+      ['a state out of a policy that is not set', infeasible, () => ({ reason: 'oom' }), 'reason'],
+      ['values of a failed one', infeasible, () => ({ values: [0.5] }), 'values'],
+      ['no parameters', complete, () => ({ params: null, watermark: null }), 'params'],
+      ['given values that nobody gave', complete, follows({ x: 0.5 }), 'given'],
+      ['a value given that the file does not give', 1, follows({ x: 0.2 }), 'given'],
+      ['nothing given where the file gives', 0, () => ({ given: null }), 'given'],
+      ['nothing given where a request gave', 2, () => ({ given: null }), 'given'],
+      ['an impossible value given', 2, () => ({ given: { c: 'none' } }), 'given'],
+      ['an unknown parameter given', 2, () => ({ given: { none: 1 } }), 'given'],
+      ['an impossible step', complete, () => ({ lastReport: { ...report, step: -1 } }), 'lastReport'],
+      ['an impossible choice', complete, ({ params }) => ({ params: { ...params, c: 'none' } }), 'c'],
+      ...[[complete], [4_711], [-1], [0.5], [2, 1]].map((running): (typeof cases)[number] => [
+        `watermark with ${String(running)} running`,
+        complete,
+        ({ watermark }) => ({
+          watermark: { finishSequence: watermark?.finishSequence ?? 0, running },
+        }),
+        'watermark',
+      ]),
+    ];
+
+    it.each(cases)('%s', async (_, number, change, field) => {
+      const storage = tampered(app.context.storage, (trial) => {
+        const changed = trial.number === number ? change(trial) : {};
+        return changed === null ? null : { ...trial, ...changed };
+      });
+      const { difference } = await verifyStudy({ ...app.context, storage }, 'small');
+      expect(difference).toMatchObject({ number, field });
+    });
+
+    it('the first of several in number order, whatever they are', async () => {
+      const storage = tampered(app.context.storage, (trial) =>
+        trial.number === 7
+          ? { ...trial, params: { ...trial.params, x: 0.123 } }
+          : trial.number === 9
+            ? { ...trial, watermark: null }
+            : trial,
+      );
+      const { difference } = await verifyStudy({ ...app.context, storage }, 'small');
+      expect(difference).toMatchObject({ number: 7, field: 'x' });
+    });
+  });
+
+  it('takes trials for sound that were given back, stopped before they ran, pruned or off their range', async () => {
+    const app = testApp(createMemoryStorage());
+    await app.register('w1');
+    await app.create(smallStudy({ trials: 12, enqueue: [{ x: 3, c: 'b' }, { x: 0.1 }] }));
+    const verified = async () => verifyStudy(app.context, 'small');
+    const asked = async () => {
+      const outcome = await app.ask();
+      if (outcome.kind !== 'assigned') throw new Error('nothing to do');
+      return outcome.assignment.token;
+    };
+    const ways = ['returned', 'unfit', 'preempted'] as const;
+    for (const how of ways) await release(app.context, await asked(), how);
+    expect(await verified()).toEqual({ suggestions: 1, difference: null });
+    const tokens = await Promise.all([asked(), asked(), asked(), asked(), asked()]);
+    const [outOfMemory, withoutObjective, ...prunable] = tokens;
+    for (const [step, token] of prunable.slice(1).entries()) {
+      await report(app.context, token, { step, metrics: { auc: 0.5, dir_acc: NaN } });
+      await tell(app.context, { token, outcome: { kind: 'pruned' }, peakMemoryBytes: null });
+    }
+    const failed = { kind: 'failed', reason: 'oom', message: '' } as const;
+    await tell(app.context, { token: outOfMemory, outcome: failed, peakMemoryBytes: null });
+    const unusable = { kind: 'completed', metrics: { auc: 1 } } as const;
+    await tell(app.context, { token: withoutObjective, outcome: unusable, peakMemoryBytes: null });
+    await enqueueTrial(app.context, 'small', { params: { x: -7 }, requestId: requestId('mine') });
+    expect(await verified()).toMatchObject({ difference: null });
+    await stopStudy(app.context, 'small');
+    const { trials } = await listTrials(app.context, 'small', { fromNumber: 0, limit: 100, states: [] });
+    expect(new Set(trials.map(({ state }) => state))).toEqual(new Set(['PRUNED', 'CANCELLED']));
+    expect(trials.at(-1)).toMatchObject({ state: 'CANCELLED', attempt: 0 });
+    expect(await verified()).toEqual({ suggestions: trials.length - 1, difference: null });
   });
 });

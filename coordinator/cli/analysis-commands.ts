@@ -3,12 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
 import { fanova } from '../analysis/fanova.js';
 import { feasibleValues, frontVolume } from '../analysis/front-volume.js';
-import {
-  ImportanceError,
-  type AssessedStudy,
-  type AssessedTrial,
-  type Importances,
-} from '../analysis/importance.js';
+import { ImportanceError, type AssessedStudy, type Importances } from '../analysis/importance.js';
 import { pedAnova } from '../analysis/ped-anova.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';

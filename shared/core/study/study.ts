@@ -49,10 +49,10 @@ export interface DatasetView {
 export interface Verification {
   /** Suggestions looked at, the differing one included. */
   readonly suggestions: number;
-  /** The first trial, in number order, that is not what the sampler makes of what it saw; null when all agree. */
+  /** The first trial, in number order, that is not what the sampler makes of what it saw, or whose row is unsound; null: none. */
   readonly difference: {
     readonly number: number;
-    /** A parameter's name, or `values`. */
+    /** A parameter's name, or the part of the trial: `values`, `reason`, `watermark`, `finishSequence`, … */
     readonly field: string;
     /** As JSON text. */
     readonly stored: string;
