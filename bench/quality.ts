@@ -1,11 +1,12 @@
 /**
  * `npm run bench:quality`: regret after 200 and 1,000 trials on fixed functions, with 1, 8 and 64 simulated workers, of
- * random sampling, of both rule sets of TPE and, with `--optuna-seeds`, of Optuna itself where a Python has it (the ones
+ * random sampling, of both rule sets of TPE and of Optuna itself, with the same seeds, where a Python has it (the ones
  * named in PARZEN_PEER_PYTHONS, separated by colons, or `python3`). Median and quartiles over the seeds, and how often
  * Parzen ends lower than Optuna with the same rules, seeds and budget.
  *
  * Options (npm run bench:quality -- --seeds=5): --seeds=20 --trials=1000 --workers=1,8,64 --functions=NAME,NAME
- * --optuna-seeds=0 --optuna-trials=200. Optuna takes some ten milliseconds per suggestion, hence a hundred times as long.
+ * --optuna-seeds=SEEDS --optuna-trials=200. Optuna takes some ten milliseconds per suggestion, hence a hundred times as
+ * long; --optuna-seeds=0 leaves it out. Fewer trials than 200 are looked at when the last has ended.
  */
 import { testFunctions, type TestFunction } from './sampler-functions.js';
 import {
@@ -18,13 +19,15 @@ import {
   tpeSettings,
 } from './quality-simulation.js';
 
-const checkpoints = [200, 1_000];
+/** Trials after which regret is looked at; those that a run does not reach are left out. */
+const usualCheckpoints = [200, 1_000];
 /** A difference this many standard errors from chance is marked. */
 const notableErrors = 2.6;
 
 interface Options {
   readonly seeds: number;
   readonly trials: number;
+  readonly checkpoints: readonly number[];
   readonly workers: readonly number[];
   readonly functions: readonly TestFunction[];
   readonly optunaSeeds: number;
@@ -48,13 +51,17 @@ function readOptions(): Options {
     throw new Error(
       `no function "${unknown}"; there are ${testFunctions.map(({ name }) => name).join(', ')}`,
     );
+  const seeds = count('seeds', 20);
+  const trials = count('trials', 1_000);
+  const reached = usualCheckpoints.filter((checkpoint) => checkpoint <= trials);
   return {
-    seeds: count('seeds', 20),
-    trials: count('trials', 1_000),
+    seeds,
+    trials,
+    checkpoints: reached.length === 0 ? [trials] : reached,
     workers: (given.get('workers') ?? '1,8,64').split(',').map(Number),
     functions: testFunctions.filter(({ name }) => wanted?.includes(name) ?? true),
-    optunaSeeds: count('optuna-seeds', 0),
-    optunaTrials: count('optuna-trials', 200),
+    optunaSeeds: count('optuna-seeds', seeds),
+    optunaTrials: Math.min(count('optuna-trials', 200), trials),
     pythons: (process.env['PARZEN_PEER_PYTHONS'] ?? 'python3').split(':'),
   };
 }
@@ -64,7 +71,7 @@ type Runs = readonly (readonly number[])[];
 
 /** "median [quartile, quartile]". */
 function summary(values: readonly number[]): string {
-  if (values.length === 0) return '–';
+  if (values.length === 0) return '';
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): string => {
     const position = share * (sorted.length - 1);
@@ -79,7 +86,8 @@ const at = (runs: Runs, checkpoint: number): number[] =>
   runs.flatMap((run) => (run[checkpoint] === undefined ? [] : [run[checkpoint]]));
 
 function row(sampler: string, workers: number, runs: Runs): void {
-  const cells = checkpoints.map((_, i) => summary(at(runs, i)).padEnd(32)).join('');
+  const cells = runs[0]?.map((_, i) => summary(at(runs, i)).padEnd(32)).join('') ?? '';
+  if (cells === '') return;
   console.log(`    ${sampler.padEnd(22)}${String(workers).padStart(3)}  ${cells}`.trimEnd());
 }
 
@@ -102,7 +110,7 @@ async function ownRows(test: TestFunction, workers: number, options: Options): P
     const runs: number[][] = [];
     for (let seed = 0; seed < options.seeds; seed++) {
       const settings = sampler === 'random' ? randomSettings(seed) : tpeSettings(sampler, seed);
-      const run = { workers, trials: options.trials, seed, checkpoints };
+      const run = { workers, trials: options.trials, seed, checkpoints: options.checkpoints };
       runs.push(await simulate(test, parzen(test.space, settings), run));
     }
     bySampler.set(sampler, runs);
@@ -122,16 +130,15 @@ async function optunaRows(
     let version = '';
     for (let seed = 0; seed < options.optunaSeeds; seed++) {
       const peer = await optuna(python, test.space, seed);
-      if (peer === null) return;
+      if (peer === null) break;
       version = peer.version;
-      runs.push(
-        await simulate(test, peer.suggester, { workers, trials: options.optunaTrials, seed, checkpoints }),
-      );
+      const run = { workers, trials: options.optunaTrials, seed, checkpoints: options.checkpoints };
+      runs.push(await simulate(test, peer.suggester, run));
     }
-    if (runs.length === 0) return;
+    if (runs.every((run) => run.length === 0)) continue;
     row(`Optuna ${version}`, workers, runs);
     const ours = own.get(version.startsWith('4') ? 'optuna-4' : 'optuna-5') ?? [];
-    const shares = checkpoints.flatMap((_, i) =>
+    const shares = options.checkpoints.flatMap((_, i) =>
       at(runs, i).length === 0 ? [] : [lowerShare(at(ours, i), at(runs, i)).padEnd(32)],
     );
     console.log(`    ${'  Parzen is lower in'.padEnd(22)}${' '.repeat(5)}${shares.join('')}`.trimEnd());
@@ -155,17 +162,36 @@ async function batchRow(test: TestFunction, seeds: number): Promise<void> {
   }
 }
 
+/** The options with the Pythons that have Optuna; says at the top which those are, or why it is left out. */
+async function withPeers(options: Options): Promise<Options> {
+  if (options.optunaSeeds === 0) {
+    console.log('Optuna was left out, as asked (--optuna-seeds=0).');
+    return options;
+  }
+  const found: { python: string; version: string }[] = [];
+  for (const python of options.pythons) {
+    const peer = await optuna(python, testFunctions[0]?.space ?? [], 0);
+    peer?.suggester.close();
+    if (peer !== null) found.push({ python, version: peer.version });
+  }
+  console.log(
+    found.length === 0
+      ? `Optuna was left out: ${options.pythons.join(', ')} does not have it. To compare, install it ` +
+          '(python3 -m venv peer && peer/bin/pip install optuna) and name that Python: ' +
+          'PARZEN_PEER_PYTHONS=peer/bin/python npm run bench:quality'
+      : `Optuna ${found.map(({ version }) => version).join(', ')}: ${options.optunaSeeds} seeds, ` +
+          `${options.optunaTrials} trials. "lower in": share of all pairs of runs, with the standard error of chance.`,
+  );
+  return { ...options, pythons: found.map(({ python }) => python) };
+}
+
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = await withPeers(readOptions());
+  const { checkpoints } = options;
   console.log(
     `Regret: median [quartiles] over ${options.seeds} seeds, ${candidates} candidates. Where values are noisy: the ` +
       'noiseless regret of the trial that looked best.',
   );
-  if (options.optunaSeeds > 0)
-    console.log(
-      `Optuna: ${options.optunaSeeds} seeds, ${options.optunaTrials} trials. "lower in": share of all pairs of runs, ` +
-        'with the standard error of chance.',
-    );
   const heads = checkpoints.map((count) => `after ${count}`.padEnd(32)).join('');
   console.log(`    ${'sampler'.padEnd(19)}workers  ${heads}`.trimEnd());
   for (const test of options.functions) {

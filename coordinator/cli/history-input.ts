@@ -77,7 +77,9 @@ const trialKeys = ['params', 'state', 'values', 'reports', 'constraints', 'space
 
 /** One value per objective; only an infinity may be other than finite. */
 function parseValues(value: unknown, objectives: number, place: string): number[] {
-  const values = asArray(value, place).map((entry, i) => asAnyNumber(entry, `${place}[${i}]`));
+  const values = asArray(value, place, 'a list of numbers, one per direction').map((entry, i) =>
+    asAnyNumber(entry, `${place}[${i}]`),
+  );
   if (values.length !== objectives) {
     throw new InputError(place, `${values.length} values, but there are ${objectives} directions`);
   }
@@ -89,6 +91,14 @@ function parseValues(value: unknown, objectives: number, place: string): number[
     );
   }
   return values;
+}
+
+/** What a PRUNED trial's last report says; objective values would be taken for a result that it does not have. */
+function parsePruned(given: JsonObject, place: string): Report | null {
+  const { values } = given;
+  if (values !== undefined && values !== null && !(Array.isArray(values) && values.length === 0))
+    throw new InputError(`${place}.values`, 'a PRUNED trial has none; give what it reported as "reports"');
+  return parseLastReport(given['reports'], `${place}.reports`);
 }
 
 /** The report with the largest step; of two at one step, the later one. */
@@ -145,7 +155,7 @@ function parseTrial(
     case 'COMPLETE':
       return { ...common, state, values: parseValues(given['values'], study.objectives, `${place}.values`) };
     case 'PRUNED':
-      return { ...common, state, lastReport: parseLastReport(given['reports'], `${place}.reports`) };
+      return { ...common, state, lastReport: parsePruned(given, place) };
     case 'RUNNING':
       return asked;
     case 'FAIL':

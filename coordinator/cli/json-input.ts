@@ -24,9 +24,14 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
+/** The problem with a value that has to be `what`; one that is not there is said to be missing. */
+const must = (value: unknown, what: string): string =>
+  value === undefined ? `is missing; give ${what}` : `${show(value)} must be ${what}`;
+
+/** An object; with `keys`, one that has no others. `place` '' is the whole input. Throws an `InputError`, as all these do. */
 export function asObject(value: unknown, place: string, keys: readonly string[] | null): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InputError(place === '' ? 'input' : place, `${show(value)} must be an object`);
+    throw new InputError(place === '' ? 'input' : place, must(value, 'an object'));
   }
   const object: JsonObject = { ...value };
   const unknown = Object.keys(object).find((key) => keys !== null && !keys.includes(key));
@@ -39,26 +44,31 @@ export function asObject(value: unknown, place: string, keys: readonly string[] 
   return object;
 }
 
-export function asArray(value: unknown, place: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw new InputError(place, `${show(value)} must be a list`);
+/** A list, of whatever; `what` says in full what it should be, for the error. */
+export function asArray(value: unknown, place: string, what = 'a list'): readonly unknown[] {
+  if (!Array.isArray(value))
+    throw new InputError(place, value === undefined ? must(value, what) : must(value, 'a list'));
   return value;
 }
 
+/** True or false; `missing` where there is nothing. */
 export function asBoolean(value: unknown, place: string, missing: boolean): boolean {
   if (value === undefined) return missing;
-  if (typeof value !== 'boolean') throw new InputError(place, `${show(value)} must be true or false`);
+  if (typeof value !== 'boolean') throw new InputError(place, must(value, 'true or false'));
   return value;
 }
 
+/** An integer from `low` to `high`, both included. */
 export function asInteger(value: unknown, place: string, low: number, high: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) return value;
-  throw new InputError(place, `${show(value)} must be an integer from ${low} to ${high}`);
+  throw new InputError(place, must(value, `an integer from ${low} to ${high}`));
 }
 
+/** One of the given words. */
 export function asOneOf<T extends string>(value: unknown, place: string, words: readonly T[]): T {
   const word = words.find((candidate) => candidate === value);
   if (word !== undefined) return word;
-  throw new InputError(place, `${show(value)} must be one of ${words.join(', ')}`);
+  throw new InputError(place, must(value, `one of ${words.join(', ')}`));
 }
 
 const spelledNumbers = new Map<unknown, number>([
@@ -72,22 +82,27 @@ const spelledNumbers = new Map<unknown, number>([
 export function asAnyNumber(value: unknown, place: string): number {
   const number = typeof value === 'number' ? value : spelledNumbers.get(value);
   if (number !== undefined) return number;
-  throw new InputError(
-    place,
-    `${show(value)} must be a number, null (for NaN), "NaN", "Infinity" or "-Infinity"`,
-  );
+  throw new InputError(place, must(value, 'a number, null (for NaN), "NaN", "Infinity" or "-Infinity"'));
 }
 
+/** A number that is neither NaN nor infinite. */
 export function asFinite(value: unknown, place: string): number {
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new InputError(place, `${show(value)} must be a finite number`);
+  throw new InputError(place, must(value, 'a finite number'));
 }
 
+/** What a parameter's value or choice can be; NaN and the infinities among them. */
 export function asValue(value: unknown, place: string): ParameterValue {
   if (value === null || ['number', 'string', 'boolean'].includes(typeof value)) {
     return value as ParameterValue; // The line above is the check that the compiler cannot follow.
   }
-  throw new InputError(place, `${show(value)} must be a number, a string, true, false or null`);
+  throw new InputError(place, must(value, 'a number, a string, true, false or null'));
+}
+
+/** A name: text that is not empty. */
+export function asName(value: unknown, place: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new InputError(place, must(value, 'a non-empty string'));
 }
 
 /**

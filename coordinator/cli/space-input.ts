@@ -8,14 +8,11 @@ import {
   parameterProblem,
 } from '../../shared/core/space/make-parameter.js';
 import type { Parameter, Params, ParameterValue, Space } from '../../shared/core/space/parameter.js';
-import { asArray, asBoolean, asFinite, asObject, asValue, InputError, show } from './json-input.js';
+import { asArray, asBoolean, asFinite, asName, asObject, asValue, InputError, show } from './json-input.js';
 
 function parseParameter(entry: unknown, place: string): Parameter {
   const given = asObject(entry, place, ['name', 'choices', 'low', 'high', 'step', 'log', 'int']);
-  const { name } = given;
-  if (typeof name !== 'string' || name === '') {
-    throw new InputError(`${place}.name`, `${show(name)} must be a non-empty string`);
-  }
+  const name = asName(given['name'], `${place}.name`);
   try {
     if (given['choices'] !== undefined) {
       if (Object.keys(given).length > 2) {
@@ -43,7 +40,9 @@ function parseParameter(entry: unknown, place: string): Parameter {
 
 /** A search space, parameters in the order in which they are asked for. */
 export function parseSpace(value: unknown, place: string): Space {
-  const parameters = asArray(value, place).map((entry, i) => parseParameter(entry, `${place}[${i}]`));
+  const parameters = asArray(value, place, 'a list of parameters').map((entry, i) =>
+    parseParameter(entry, `${place}[${i}]`),
+  );
   try {
     return makeSpace(parameters);
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import type { SuggestRequest, TpeRules, TpeSettings } from '../../shared/core/sampler/sampler.js';
 import type { Params, Space } from '../../shared/core/space/parameter.js';
+import { eiCandidatesMax } from '../limits.js';
 import { parseCases, parseHistory, type CaseInput } from './history-input.js';
 import {
   asArray,
@@ -41,13 +42,13 @@ function parseSettings(given: JsonObject, objectives: number, place: string): Tp
   if (group && !multivariate) {
     throw new InputError(within(place, 'multivariate'), 'group needs multivariate to be true, or not given');
   }
-  const count = (key: string, low: number, missing: number): number =>
-    given[key] === undefined ? missing : asInteger(given[key], within(place, key), low, 1e9);
+  const count = (key: string, low: number, high: number, missing: number): number =>
+    given[key] === undefined ? missing : asInteger(given[key], within(place, key), low, high);
   return {
     type: 'tpe',
     seed: 0,
-    startupTrials: count('n_startup_trials', 0, 10),
-    eiCandidates: count('n_ei_candidates', 1, 24),
+    startupTrials: count('n_startup_trials', 0, 1e9, 10),
+    eiCandidates: count('n_ei_candidates', 1, eiCandidatesMax, 24),
     multivariate,
     group,
     constantLiar: flag('constant_liar', isNew),
@@ -57,15 +58,16 @@ function parseSettings(given: JsonObject, objectives: number, place: string): Tp
 
 const asSeed = (value: unknown, place: string): number => asInteger(value, place, 0, 2 ** 32 - 1);
 
-/** `expected`: `{seed, params}` for every seed. */
+/** `expected`: `{seed, params}` for every seed, each once. */
 function parseExpected(value: unknown, space: Space, place: string): { seed: number; params: Params }[] {
+  const seeds = new Set<number>();
   return asArray(value, place).map((entry, i) => {
     const at = `${place}[${i}]`;
     const given = asObject(entry, at, ['seed', 'params']);
-    return {
-      seed: asSeed(given['seed'], `${at}.seed`),
-      params: parseParams(given['params'], space, `${at}.params`),
-    };
+    const seed = asSeed(given['seed'], `${at}.seed`);
+    if (seeds.has(seed)) throw new InputError(`${at}.seed`, `${seed} is expected twice; give each seed once`);
+    seeds.add(seed);
+    return { seed, params: parseParams(given['params'], space, `${at}.params`) };
   });
 }
 
@@ -78,7 +80,9 @@ function parseSeeds(given: JsonObject, space: Space, place: string): Pick<Sugges
       : parseExpected(given['expected'], space, within(place, 'expected'));
   if (given['seeds'] === undefined && expected !== null)
     return { seeds: expected.map(({ seed }) => seed), expected: expected.map(({ params }) => params) };
-  const seeds = asArray(given['seeds'], at).map((seed, i) => asSeed(seed, `${at}[${i}]`));
+  const seeds = asArray(given['seeds'], at, 'a list of integers').map((seed, i) =>
+    asSeed(seed, `${at}[${i}]`),
+  );
   if (expected === null) return { seeds, expected: null };
   const bySeed = new Map(expected.map(({ seed, params }) => [seed, params]));
   return {

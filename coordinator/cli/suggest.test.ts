@@ -169,11 +169,11 @@ describe('input', () => {
       { ...input, n_startup: 3 },
       'input: unknown key "n_startup"; the keys are space, spaces, directions',
     ],
-    ['no space', { ...input, space: undefined }, 'space: nothing must be a list'],
+    ['no space', { ...input, space: undefined }, 'space: is missing; give a list of parameters'],
     [
       'parameter without bounds',
       { ...input, space: [{ name: 'x', low: 1 }] },
-      'space[0].high: nothing must be a finite number',
+      'space[0].high: is missing; give a finite number',
     ],
     [
       'reversed bounds',
@@ -183,7 +183,7 @@ describe('input', () => {
     [
       'no name',
       { ...input, space: [{ low: 1, high: 2 }] },
-      'space[0].name: nothing must be a non-empty string',
+      'space[0].name: is missing; give a non-empty string',
     ],
     [
       'choices and bounds',
@@ -204,6 +204,7 @@ describe('input', () => {
     ['no direction', { ...input, directions: [] }, 'directions: give at least one direction'],
     ['rules', { ...input, rules: 'optuna-3' }, 'rules: "optuna-3" must be one of optuna-4, optuna-5'],
     ['candidates', { ...input, n_ei_candidates: 0 }, 'n_ei_candidates: 0 must be an integer from 1 to'],
+    ['candidates', { ...input, n_ei_candidates: 100_001 }, 'must be an integer from 1 to 100000'],
     ['start-up', { ...input, n_startup_trials: -1 }, 'n_startup_trials: -1 must be an integer from 0 to'],
     ['boolean', { ...input, constant_liar: 1 }, 'constant_liar: 1 must be true or false'],
     [
@@ -212,7 +213,7 @@ describe('input', () => {
       'multivariate: group needs multivariate',
     ],
     ['seed', { ...input, seeds: [1, -1] }, 'seeds[1]: -1 must be an integer from 0 to 4294967295'],
-    ['no seeds', { ...input, seeds: undefined }, 'seeds: nothing must be a list'],
+    ['no seeds', { ...input, seeds: undefined }, 'seeds: is missing; give a list of integers'],
     [
       'state',
       { ...input, trials: [{ ...trial, state: 'DONE' }] },
@@ -242,7 +243,7 @@ describe('input', () => {
     [
       'no values',
       { ...input, trials: [{ ...trial, values: undefined }] },
-      'trials[0].values: nothing must be a list',
+      'trials[0].values: is missing; give a list of numbers, one per direction',
     ],
     [
       'value count',
@@ -255,18 +256,28 @@ describe('input', () => {
       'trials[0].values[0]: a COMPLETE trial cannot have NaN',
     ],
     [
+      'values of a pruned one',
+      { ...input, trials: [{ ...trial, state: 'PRUNED', values: [1] }] },
+      'trials[0].values: a PRUNED trial has none; give what it reported as "reports"',
+    ],
+    [
+      'expected twice',
+      { ...input, expected: [1, 2, 1].map((seed) => ({ seed, params: {} })) },
+      'expected[2].seed: 1 is expected twice',
+    ],
+    [
       'report',
-      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[1]] }] },
+      { ...input, trials: [{ ...trial, state: 'PRUNED', values: undefined, reports: [[1]] }] },
       'trials[0].reports[0]: [1] must be [step, value]',
     ],
     [
       'report step',
-      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[-1, 0]] }] },
+      { ...input, trials: [{ ...trial, state: 'PRUNED', values: undefined, reports: [[-1, 0]] }] },
       'trials[0].reports[0][0]: -1 must be an integer',
     ],
     [
       'report value',
-      { ...input, trials: [{ ...trial, state: 'PRUNED', reports: [[1, 'x']] }] },
+      { ...input, trials: [{ ...trial, state: 'PRUNED', values: undefined, reports: [[1, 'x']] }] },
       'trials[0].reports[0][1]: "x" must be a number',
     ],
     [
@@ -324,7 +335,7 @@ describe('several cases', () => {
     [
       'trial',
       { ...file, cases: [{ ...one, trials: [{}] }] },
-      'cases[0].trials[0].state: nothing must be one of',
+      'cases[0].trials[0].state: is missing; give one of COMPLETE',
     ],
     [
       'file key',
@@ -334,7 +345,7 @@ describe('several cases', () => {
     [
       'no seeds',
       { ...file, cases: [{ ...one, seeds: undefined }] },
-      'cases[0].seeds: nothing must be a list',
+      'cases[0].seeds: is missing; give a list of integers',
     ],
     [
       'expected of another seed',

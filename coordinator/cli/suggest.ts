@@ -27,7 +27,8 @@ const label = ({ index }: SuggestCase, seed: number): { case?: number; seed: num
 /**
  * Text to text: one case or a file of cases in (docs/guides/suggest.md); for every case and seed, in order, one line
  * `{"seed":…,"params":{…}}` out, with the `case` in front where there are several: the suggestion of a fresh sampler with
- * that MT19937 seed for the next trial, parameters in the order of the space. Settings that are missing are those of
+ * that MT19937 seed for the next trial, parameters in the order of the space (names that are whole numbers, such as "10",
+ * come first and ascending, as JavaScript objects have them). Settings that are missing are those of
  * Optuna's release with the same rules. Throws an `InputError` that names the place of the mistake and the remedy.
  */
 export function runSuggest(input: string): string {

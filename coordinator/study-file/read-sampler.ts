@@ -3,6 +3,7 @@ import type { SamplerSettings } from '../../shared/core/sampler/sampler.js';
 import { studyFileLimits } from './limits.js';
 import type { MapReader, ReadContext } from './map-reader.js';
 import { samplerTypeDefault, seedDefault, tpeDefaults, tpeRulesDefault } from './study-defaults.js';
+import { eiCandidatesMax } from '../limits.js';
 
 const tpeKeys = [
   'startup_trials',
@@ -42,7 +43,11 @@ export function readSampler(context: ReadContext, root: MapReader, objectives: n
     seed,
     rules,
     startupTrials: map.number('startup_trials', { ...counts, low: 0 }, defaults.startupTrials),
-    eiCandidates: map.number('ei_candidates', { ...counts, low: 1, high: 100_000 }, defaults.eiCandidates),
+    eiCandidates: map.number(
+      'ei_candidates',
+      { ...counts, low: 1, high: eiCandidatesMax },
+      defaults.eiCandidates,
+    ),
     multivariate,
     group,
     constantLiar: map.boolean('constant_liar', defaults.constantLiar),

@@ -1,6 +1,6 @@
 """Optuna as an oracle: one question per line of standard input, one answer per line of standard output, all JSON.
 
-First line out: {"version", "fanova"}, or {"missing": reason} where there is no Optuna. Questions:
+First line out: {"version"}, or {"missing": reason} where there is no Optuna. Questions:
 
   {"suggest": INPUT}      INPUT as `coordinator suggest` takes it        -> {"suggestions": [{"seed", "params"}, ...]}
   {"importance": INPUT}   the same, COMPLETE trials are looked at        -> {"importance": {name: share}}
@@ -114,13 +114,7 @@ def suggestion(optuna, data, seed):
 def importance(optuna, data):
     from optuna.importance import PedAnovaImportanceEvaluator
 
-    evaluators = {"ped-anova": PedAnovaImportanceEvaluator}
-    if data.get("evaluator") == "fanova":
-        from optuna.importance import FanovaImportanceEvaluator
-
-        evaluators["fanova"] = lambda: FanovaImportanceEvaluator(seed=data.get("seed", 0))
-    evaluator = evaluators[data.get("evaluator", "ped-anova")]()
-    return dict(optuna.importance.get_param_importances(study_of(optuna, data), evaluator=evaluator))
+    return dict(optuna.importance.get_param_importances(study_of(optuna, data), evaluator=PedAnovaImportanceEvaluator()))
 
 
 def answer(optuna, numpy, question):
@@ -154,13 +148,7 @@ def main():
         return
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     stable_sorting(numpy)
-    try:
-        import sklearn  # noqa: F401 (fANOVA needs it)
-
-        fanova = True
-    except ImportError:
-        fanova = False
-    print(json.dumps({"version": optuna.__version__, "fanova": fanova}), flush=True)
+    print(json.dumps({"version": optuna.__version__}), flush=True)
     for line in sys.stdin:
         try:
             print(json.dumps(answer(optuna, numpy, json.loads(line))), flush=True)

@@ -13,13 +13,11 @@ export class Oracle {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
   readonly version: string;
-  readonly hasFanova: boolean;
 
   private constructor(child: ChildProcessWithoutNullStreams, lines: AsyncIterator<string>, hello: Json) {
     this.#child = child;
     this.#lines = lines;
     this.version = String(hello['version']);
-    this.hasFanova = hello['fanova'] === true;
   }
 
   /** Starts it; null when this Python does not exist or has no Optuna. */
