@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { Chance, randomStudy, runningAfter, type RandomStudy } from './random-study.test-helper.js';
 import { SamplerSession } from './sampler-session.js';
 import { StudySampler } from './study-sampler.js';
-import type { RunningTrial } from './sampler.js';
+import type { RunningTrial, TpeRules } from './sampler.js';
 import { complete, request, settings } from './suggest.test-helper.js';
 import { suggestPlainly } from './suggest.js';
-import { makeCategorical, makeFloat } from '../space/make-parameter.js';
+import { makeCategorical, makeFloat, makeInt } from '../space/make-parameter.js';
+import type { Space } from '../space/parameter.js';
+import { sampleRandom } from './random.js';
 
 /** How many times as many random studies as usual to try: PARZEN_SAMPLER_STUDIES=20 takes some minutes. */
 const studiesFactor = Number(process.env['PARZEN_SAMPLER_STUDIES'] ?? 1);
@@ -86,6 +88,65 @@ describe('StudySampler agrees with the plain suggestion', () => {
         walk(3_000_000 + i, 1_200, (seen) => seen > 1_000 && seen % 20 === 0);
     },
   );
+});
+
+/** The seeds for which the suggestion differs from the plain one after `n` trials, every other one near the optimum. */
+function differing(space: Space, n: number, rules: TpeRules, seeds: readonly number[]): number[] {
+  const { rng } = new Chance(1);
+  const finished = Array.from({ length: n }, (_, number) => {
+    const params = Object.fromEntries(
+      space.map((parameter) => [parameter.name, sampleRandom(parameter, rng)]),
+    );
+    let value = 0.5 * rng.nextDouble();
+    for (const parameter of space) {
+      if (parameter.kind === 'categorical') continue;
+      const { name, low, high, step } = parameter;
+      if (number % 2 === 1 && step === null)
+        params[name] = low + (high - low) * (0.25 + 0.1 * rng.nextDouble());
+      value += ((Number(params[name]) - low) / (high - low) - 0.3) ** 2;
+    }
+    return complete(number, params, value);
+  });
+  const study = request(space, finished, { rules, eiCandidates: 64 });
+  const sampler = new StudySampler(study);
+  for (const trial of finished) sampler.fold(trial);
+  return seeds.filter((seed) => {
+    const plain = suggestPlainly(study, new SamplerSession(seed));
+    const fast = sampler.suggestWithSeed({ number: n, running: [] }, seed);
+    return JSON.stringify(fast) !== JSON.stringify(plain);
+  });
+}
+
+describe('StudySampler agrees with the plain suggestion at the limits of the screen', () => {
+  const floats = (d: number): Space =>
+    Array.from({ length: d }, (_, i) => makeFloat({ name: `x${i}`, low: 0, high: 1 }));
+
+  it.each([
+    [12, 500, 'optuna-5', [0, 1, 2]],
+    [12, 500, 'optuna-4', [0, 1, 2]],
+    [18, 600, 'optuna-5', [4, 5, 6]],
+    [19, 600, 'optuna-5', [2, 3, 4]],
+    [20, 600, 'optuna-5', [0, 1, 2]],
+    [24, 500, 'optuna-5', [0, 1]],
+    [24, 500, 'optuna-4', [0, 1]],
+    [64, 500, 'optuna-4', [0, 1]],
+  ] as const)('%d continuous parameters, %d trials, %s', { timeout: 60_000 }, (...[d, n, rules, seeds]) => {
+    expect(differing(floats(d), n, rules, seeds)).toEqual([]);
+  });
+
+  const y = makeFloat({ name: 'y', low: -1, high: 1 });
+  it.each([
+    ['a wide grid', makeInt({ name: 'k', low: 0, high: 1e13 })],
+    ['denormal numbers', makeFloat({ name: 'k', low: 0, high: 4e-323 })],
+    ['a grid of denormal numbers', makeFloat({ name: 'k', low: 0, high: 4e-323, step: 5e-324 })],
+    ['a range of a few doubles', makeFloat({ name: 'k', low: 1, high: 1 + 4 * Number.EPSILON })],
+    ['the widest range', makeFloat({ name: 'k', low: -8e307, high: 8e307 })],
+  ])('%s', { timeout: 60_000 }, (_, parameter) => {
+    const seeds = Array.from({ length: 30 }, (__, seed) => seed);
+    for (const rules of ['optuna-4', 'optuna-5'] as const) {
+      expect(differing([parameter, y], 60, rules, seeds)).toEqual([]);
+    }
+  });
 });
 
 describe('StudySampler', () => {

@@ -136,10 +136,10 @@ export class BadKernels {
     this.#update(common);
     const follows = this.#rules.bandwidth === 'neighbour';
     const peak = follows ? 1 : coordinates.reduce((product, axis) => product * axis.peak(common), 1);
-    const { heaviest, priorWeight } = this.#weigh(peak);
+    const { totalWeight, priorWeight } = this.#weigh(peak);
     const at = (slot: number): number => slot;
     return {
-      ...{ n, count: slotCount, rows, centres, weights: this.#weights, heaviest, priorWeight },
+      ...{ n, count: slotCount, rows, centres, weights: this.#weights, totalWeight, priorWeight },
       scales: follows ? this.#scales : null,
       odd: oddKernels(this.#observations, this.#ends, { n, smallest: common, at }),
       neededRows: null,
@@ -188,7 +188,7 @@ export class BadKernels {
   }
 
   /** Sets all weights: the ramp over kernel order (tpe.md §7.1) times the heights and their common part. */
-  #weigh(peak: number): { heaviest: number; priorWeight: number } {
+  #weigh(peak: number): { totalWeight: number; priorWeight: number } {
     const { order, count } = this.#observations;
     const heights = this.#heights;
     const weights = this.#weights;
@@ -196,18 +196,18 @@ export class BadKernels {
     const { spaced, first, gap, sum } = rampSteps(this.#n);
     const total = this.#n === 0 ? 1 : sum + this.#rules.priorWeight;
     const unit = peak / total;
-    let highest = 0;
+    let totalWeight = 0;
     let rank = 0;
     for (let i = 0; i < count; i++) {
       const slot = order[i] ?? 0;
       if (isMember[slot] !== 1) continue;
-      const height = heights[slot] ?? 0;
-      if (height > highest) highest = height;
-      weights[slot] = (rank < spaced ? first + rank * gap : 1) * height * unit;
+      const weight = (rank < spaced ? first + rank * gap : 1) * (heights[slot] ?? 0) * unit;
+      weights[slot] = weight;
+      totalWeight += weight;
       rank += 1;
     }
     return {
-      heaviest: highest * unit,
+      totalWeight,
       priorWeight: this.#n === 0 ? 1 : this.#rules.priorWeight / total,
     };
   }

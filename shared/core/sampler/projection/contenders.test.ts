@@ -12,6 +12,7 @@ const roundingMax = 1e-4;
  */
 class WorstMixture implements SummedMixture {
   readonly count: number;
+  readonly errorMax = roundingMax;
   readonly prior: Float64Array;
   readonly #kernels: readonly Float64Array[];
   readonly #rng: Mt19937;

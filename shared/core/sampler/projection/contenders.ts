@@ -4,14 +4,12 @@ import type { Range } from './screen-memory.js';
 import { blockLanes } from './screen-program.js';
 
 /**
- * Candidates whose screened scores are further below the best one's cannot win. A mixture's logarithm is right to about
- * 1e-4: rounding of coordinates (3.6e-5 for a kernel six deviations away with the smallest bandwidth), of rows (2e-6), of
- * sums (1.5e-5), the power series (2.5e-6), heights (1e-5 an axis) and dropped kernels (4e-5). A difference of two scores
- * has four of these.
+ * Candidates whose screened scores are further below the best one's than so many errors of a logarithm cannot win: a
+ * difference of two scores has four of these, and one is to spare.
  */
-const scoreMargin = 5e-4;
-/** The same where kernels were dropped roughly: a sum may then be too small by twice the share. */
-const roughMargin = scoreMargin + 2 * roughShare;
+const errorsMax = 5;
+/** So much more where kernels were dropped roughly: a sum may then be too small by twice the share. */
+const roughMargin = 2 * roughShare;
 /**
  * Parts of the kernels, newest first, after which candidates are dropped that can no longer win. More than a few thousand
  * take longer to add up for all candidates than it takes to lay out a few candidates once more.
@@ -25,7 +23,7 @@ const leadersMax = 16;
 const kernelsMin = 256;
 
 /** What is asked of the bad mixture. */
-export type SummedMixture = Pick<OpenMixture, 'count' | 'prior' | 'sum' | 'take' | 'addTo'>;
+export type SummedMixture = Pick<OpenMixture, 'count' | 'errorMax' | 'prior' | 'sum' | 'take' | 'addTo'>;
 
 /** The sums of the bad mixture as they grow, and the bounds on the scores that follow from them. */
 class GrowingSums {
@@ -98,6 +96,7 @@ class GrowingSums {
  */
 export function contenders(good: Float64Array, bad: SummedMixture): number[] | null {
   const all = Array.from(good.keys());
+  const margin = errorsMax * bad.errorMax;
   const isShort = good.length <= leadersMax || bad.count < kernelsMin;
   const shares = bad.count < manyKernels ? parts : partsOfMany;
   const starts = shares.map((share) => (isShort ? 0 : Math.floor(bad.count * (1 - share))));
@@ -107,19 +106,19 @@ export function contenders(good: Float64Array, bad: SummedMixture): number[] | n
   });
   const { bounds } = sums;
   if (!bounds.every((bound) => Number.isFinite(bound))) return null;
-  if (isShort) return sums.near(all, scoreMargin);
+  if (isShort) return sums.near(all, margin);
   const byBound = all.toSorted((a, b) => (bounds[b] ?? 0) - (bounds[a] ?? 0));
   const leaders = byBound.slice(0, leadersMax);
   sums.add(leaders, { from: 0, to: starts[0] ?? 0 });
   const best = leaders.reduce((highest, j) => Math.max(highest, bounds[j] ?? 0), -Infinity);
   let others = byBound.slice(leadersMax);
   for (let i = 1; i < starts.length; i++) {
-    others = others.filter((j) => (bounds[j] ?? 0) >= best - roughMargin);
+    others = others.filter((j) => (bounds[j] ?? 0) >= best - margin - roughMargin);
     if (others.length === 0) break;
     sums.add(others, { from: starts[i] ?? 0, to: starts[i - 1] ?? 0 });
   }
-  const left = sums.near([...leaders, ...others], roughMargin).sort((a, b) => a - b);
+  const left = sums.near([...leaders, ...others], margin + roughMargin).sort((a, b) => a - b);
   if (left.length === 1) return left;
   sums.refine(left);
-  return sums.near(left, scoreMargin);
+  return sums.near(left, margin);
 }

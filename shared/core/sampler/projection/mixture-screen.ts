@@ -5,17 +5,23 @@
 import type { EstimatorRules } from '../tpe/estimator-rules.js';
 import { AxisTables, CellsAxis } from './cells-axis.js';
 import type { Observations } from './observations.js';
-import { OpenMixture } from './open-mixture.js';
+import { fineShare, OpenMixture } from './open-mixture.js';
 import { RowPlan } from './row-plan.js';
 import { ChoicesAxis } from './screen-axis.js';
 import type { ScreenMemory } from './screen-memory.js';
-import { blockBytes, blockLanes } from './screen-program.js';
+import { blockBytes, blockLanes, powerUnit } from './screen-program.js';
 import { commonBandwidth, type ScreenedKernels } from './screened-kernels.js';
 
-/** Products beyond this bound might overflow single precision. */
-const productMax = 1e36;
+/**
+ * Products beyond this bound might overflow single precision. No mixture is opened whose kernels could add more than this
+ * to the prior's part, so that kernels taken as nearer than they are (`exponentMax`) add less than
+ * productMax · 2^−exponentMax = 7.2e-7 of it.
+ */
+export const productMax = 1e36;
 /** With less room below that products could become denormal before they stop to matter. */
 const headroomMin = 1;
+/** How far apart denormal numbers are. */
+const denormalGap = 2 ** -149;
 
 export class MixtureScreen {
   readonly #observations: Observations;
@@ -47,12 +53,17 @@ export class MixtureScreen {
     this.#load(kernels);
     const largest = this.#planRows(plan, kernels);
     for (const block of memory.wide) plan.carryOut(block);
-    const top = largest.reduce((product, entry) => product * entry, kernels.heaviest * (kernels.count + 1));
+    const rows = largest.reduce((product, entry) => product * entry, 1);
     const prior = this.#priorTotals(candidates[0]?.length ?? 0, kernels.priorWeight);
     // Totals begin with the prior's part, and kernels are summed in units of that.
-    const headroom = (productMax * prior.reduce((least, part) => Math.min(least, part), 1)) / top;
-    if (!(headroom > headroomMin)) return null;
-    return new OpenMixture(kernels.count, { memory, plan, prior, largest, headroom });
+    const headroom =
+      (productMax * prior.reduce((least, part) => Math.min(least, part), 1)) / (rows * kernels.totalWeight);
+    // The inner loop multiplies what has coordinates with the power unit at last.
+    const first = memory.coordinates > 0 ? headroom / powerUnit : headroom;
+    // A product that the first rows made denormal might be made large again by the others.
+    const lost = denormalGap * rows * (kernels.count + 1);
+    if (!(headroom > headroomMin && lost <= fineShare * first)) return null;
+    return new OpenMixture(kernels.count, { memory, plan, prior, largest, headroom: first });
   }
 
   /** Lays the memory out: rows of all classes, of odd kernels, and those that combinations of choices are made of. */

@@ -10,6 +10,7 @@ import { CoordinateAxis } from './coordinate-axis.js';
 import { firstWhere, grown, inserted } from './growable.js';
 import { choicesAxes, type TableAxis } from './screen-axis.js';
 import { blockBytes } from './screen-program.js';
+import { isScreenableCoordinate, isScreenableGrid } from './screenable.js';
 
 export class Observations {
   readonly tables: readonly TableAxis[];
@@ -34,6 +35,7 @@ export class Observations {
   #isRunning = new Uint8Array(0);
   #isOutside = new Uint8Array(0);
   #outside = 0;
+  readonly #isSpaceScreenable: boolean;
   /** Classes that every table axis has rows for. */
   readonly #room: number[];
 
@@ -42,6 +44,7 @@ export class Observations {
     const choices = [];
     const cells = [];
     const coordinates = [];
+    let isScreenable = true;
     for (const [dimension, parameter] of space.entries()) {
       if (parameter.kind === 'categorical') {
         choices.push({ dimension, parameter });
@@ -49,6 +52,8 @@ export class Observations {
       }
       const { low, high, step, log } = parameter;
       const isTable = step !== null && (log || (high - low) / step < gridPointsMax);
+      const isGood = isTable ? isScreenableGrid(parameter) : isScreenableCoordinate(parameter);
+      if (!isGood) isScreenable = false;
       if (isTable) cells.push(new CellsAxis(dimension, parameter, step));
       else coordinates.push(new CoordinateAxis(dimension, parameter));
     }
@@ -56,13 +61,17 @@ export class Observations {
     const combined = choicesAxes(choices);
     this.tables = rules.bandwidth === 'scott' ? [...combined, ...cells] : [...cells, ...combined];
     this.coordinates = coordinates;
+    this.#isSpaceScreenable = isScreenable;
     this.firstRow = this.tables.map(() => 0);
     this.#room = this.tables.map(() => 0);
   }
 
-  /** Whether the screen can judge all observations: it cannot do with values out of range on a coordinate axis. */
+  /**
+   * Whether the screen can judge all observations: it cannot do with parameters that doubles hardly resolve, nor with
+   * values out of range on a coordinate axis.
+   */
   get screenable(): boolean {
-    return this.#outside === 0;
+    return this.#isSpaceScreenable && this.#outside === 0;
   }
 
   /** Adds a trial's internal values, in space order; returns its slot. */

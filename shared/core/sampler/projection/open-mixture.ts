@@ -9,6 +9,22 @@ import { blockLanes, stageTables } from './screen-program.js';
  */
 export const roughShare = 1e-2;
 export const fineShare = 2e-5;
+
+/**
+ * How far the logarithm of a total, summed finely, may be off: at all by sums (1.5e-5), the power series (2.5e-6), dropped
+ * kernels (4e-5) and those that are taken as nearer than they are (1e-6).
+ */
+const baseError = 6e-5;
+/**
+ * And for every coordinate axis by heights (1e-5), by Sheppard's correction (less than 1e-5), and by rounding of
+ * coordinates, which with the smallest bandwidth puts distances off by 6e-6 deviations. That counts as much as a kernel
+ * is away. One that matters among c axes has Σ z² < 36 + 8.7 c, as the height of a kernel is 76 at most on each, so that
+ * Σ |z| < √(c·(36 + 8.7 c)): 4e-5 for one axis, less than 2e-5 for each of many.
+ */
+const coordinateError = 4e-5;
+/** And for every table axis by rounding of its rows. */
+const tableError = 5e-7;
+
 export class OpenMixture {
   /** Positions of kernels run from 0 to here; the newest mostly come last. */
   readonly count: number;
@@ -48,6 +64,12 @@ export class OpenMixture {
       if (t % stageTables === 0) bounds[t / stageTables] = bound;
     }
     this.#bounds = bounds;
+  }
+
+  /** How far the logarithm of a total may be off when it is summed finely. */
+  get errorMax(): number {
+    const { coordinates, tables } = this.#memory;
+    return baseError + coordinateError * coordinates + tableError * tables;
   }
 
   /** Adds a range of kernels to the totals of all candidates; these begin with the prior's part, or more. */

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { assert } from '../../assert.js';
 import { Mt19937 } from '../mt19937.js';
+import { productMax } from './mixture-screen.js';
+import { fineShare } from './open-mixture.js';
 import { RowPlan } from './row-plan.js';
 import { ScreenMemory } from './screen-memory.js';
-import { blockBytes, blockLanes } from './screen-program.js';
+import { blockBytes, blockLanes, exponentMax, powerUnit } from './screen-program.js';
 
 const shape = { grids: 0, fills: 0, multiplications: 0, masses: 0, scaled: true };
 
@@ -98,19 +100,23 @@ describe('summation', () => {
     expect(totals([0, 0.08])).toEqual(all.map(() => 0));
   });
 
-  it('takes exponents beyond the range of single precision as nothing', () => {
-    memory.begin({ ...shape, candidates: 2, rows: 0, tables: 0, coordinates: 1, kernels: 1 });
+  it('takes exponents beyond the largest as the largest, up to the largest product', () => {
+    memory.begin({ ...shape, candidates: 3, rows: 0, tables: 0, coordinates: 1, kernels: 1 });
     const [block] = memory.wide;
     assert(block !== undefined, 'there are candidates');
-    block.points.set([0, 100]);
-    block.units.fill(1);
-    memory.weights[0] = 1;
+    block.points.set([0, 100, Math.sqrt(exponentMax - 5) / 5]);
+    // As large as products may be, and as `MixtureScreen` has them begin.
+    block.units.fill(1 / powerUnit);
+    memory.weights[0] = productMax;
     memory.centres[0] = 0;
     memory.scales[0] = 5;
-    const totals = new Float64Array(2);
+    const totals = new Float64Array(3);
     memory.add(block, { from: 0, to: 1 }, totals);
-    expect(totals[0]).toBe(1);
-    expect(totals[1]).toBeLessThan(1e-30);
+    expect((totals[0] ?? 0) / productMax).toBeCloseTo(1, 6);
+    expect((totals[1] ?? 0) / (productMax * 2 ** -exponentMax)).toBeCloseTo(1, 4);
+    expect((totals[2] ?? 0) / (productMax * 2 ** (5 - exponentMax))).toBeCloseTo(1, 3);
+    // Beside the prior's part, 1, that is nothing.
+    expect(totals[1]).toBeLessThan(fineShare / 20);
   });
 });
 

@@ -6,6 +6,7 @@ import {
   fillJobWords,
   multiplyJobWords,
   parameterNames,
+  powerUnit,
   rowsModule,
   stageTables,
   sumModule,
@@ -274,6 +275,7 @@ export class ScreenMemory {
     const { tables, coordinates } = this;
     const { weights = 0, ids = 0, centres = 0, scales = 0 } = this.#addresses;
     const scalesWidth = this.#isScaled ? coordinates : 0;
+    const scale = coordinates > 0 ? powerUnit : 1;
     block.set('scaleStep', 4 * scalesWidth);
     for (let next = from; next < to; next += chunkLength) {
       block.set('kernels', Math.min(chunkLength, to - next));
@@ -284,7 +286,7 @@ export class ScreenMemory {
       assert(this.#run !== null, 'begin comes first');
       this.#run(block.address);
       for (let j = 0; j < totals.length; j++) {
-        totals[j] = (totals[j] ?? 0) + (block.totals[j] ?? 0) / (block.units[j] ?? 1);
+        totals[j] = (totals[j] ?? 0) + (block.totals[j] ?? 0) / ((block.units[j] ?? 1) * scale);
       }
     }
   }

@@ -1,6 +1,7 @@
 /**
  * The inner loops of the sampler, for a block of sixteen candidates. `run` computes for every candidate j
- * unit_j · Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)², in single precision. Rows hold what each distinct
+ * unit_j · Σ_k weight_k · Π_t row[id_kt][j] · 2^−Σ_c ((x_cj − u_kc)·s_kc)², in single precision, times `powerUnit` if there
+ * are coordinates. Rows hold what each distinct
  * one-dimensional kernel says about every candidate, so that stepped and categorical parameters cost one multiplication
  * and continuous ones share one exponential. After every few rows a kernel is dropped whose product can no longer matter
  * to any of the sixteen.
@@ -33,8 +34,18 @@ export const blockBytes = blockLanes * 4;
 export const stageTables = 3;
 /** Adding it leaves the nearest integer in the low bits of a float, for numbers well below 2²². */
 const roundingMagic = 1.5 * 2 ** 23;
-/** Largest exponent of the factor 2^−e: beyond it the factor is as good as nothing, but still a normal number. */
-const exponentMax = 100;
+/**
+ * Largest exponent e of the factor 2^−e: what lies farther away is taken as if it lay here, so that all kernels together
+ * add at most 2^−exponentMax of what they would if each was right at the candidate. `MixtureScreen.open` must only accept
+ * mixtures for which that is nothing beside the prior's part.
+ */
+export const exponentMax = 140;
+/**
+ * The factor is computed times this power of two, and products begin as much smaller: 2^(powerBias − exponentMax) is then
+ * still a normal number.
+ */
+const powerBias = 16;
+export const powerUnit = 2 ** powerBias;
 
 /** What the loops read from the address that they are called with, one i32 each: numbers of things, addresses of arrays. */
 export const parameterNames = [
@@ -112,14 +123,14 @@ const powerSeries = [5, 4, 3, 2, 1, 0].map((k) => {
   return coefficient;
 });
 
-/** product ← product · 2^−exponent: 2^f by its series, times 2^−n by putting n into the exponent bits. */
+/** product ← product · powerUnit · 2^−exponent: 2^f by its series, times 2^−n by putting n into the exponent bits. */
 const multiplyPowers: Code = each((q) => [
   [get(`exponent${q}`), f32x4.const(exponentMax), f32x4.pmin, tee(`exponent${q}`)].flat(),
   [f32x4.const(roundingMagic), f32x4.add, tee('whole'), f32x4.const(roundingMagic), f32x4.sub].flat(),
   [get(`exponent${q}`), f32x4.sub, set('scratch')].flat(),
   f32x4.const(powerSeries[0] ?? 0),
   ...powerSeries.slice(1).map((c) => [...get('scratch'), ...f32x4.mul, ...f32x4.const(c), ...f32x4.add]),
-  [i32x4.const(127 << 23), get('whole'), i32.const(23), i32x4.shl, i32x4.sub].flat(),
+  [i32x4.const((127 + powerBias) << 23), get('whole'), i32.const(23), i32x4.shl, i32x4.sub].flat(),
   [f32x4.mul, get(`product${q}`), f32x4.mul, set(`product${q}`)].flat(),
 ]);
 

@@ -19,8 +19,8 @@ export interface ScreenedKernels {
   readonly centres: Float32Array;
   /** Weights in the mixture times the kernels' heights on the coordinate axes. */
   readonly weights: Float32Array;
-  /** A bound on the weights. */
-  readonly heaviest: number;
+  /** What all weights add up to, or more. */
+  readonly totalWeight: number;
   /** Per position and coordinate axis: how distances are scaled; null when that is the same for all kernels. */
   readonly scales: Float32Array | null;
   readonly priorWeight: number;
@@ -99,7 +99,7 @@ export function goodKernels(
   });
   return {
     ...{ n, count: n, rows, centres, weights, scales, odd, neededRows },
-    heaviest: weights.reduce((most, weight) => Math.max(most, weight), 0),
+    totalWeight: weights.reduce((sum, weight) => sum + weight, 0),
     priorWeight: given[n] ?? 1,
   };
 }

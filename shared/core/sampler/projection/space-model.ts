@@ -2,6 +2,7 @@
  * The model of one space, kept from suggestion to suggestion. It decides exactly as `tpe/model.ts` does: the screen ranks
  * all candidates with a known error, and those that it cannot tell from the best are judged by the plain estimators.
  */
+import { assert } from '../../assert.js';
 import type { Space } from '../../space/parameter.js';
 import type { Mt19937 } from '../mt19937.js';
 import type { RunningTrial } from '../sampler.js';
@@ -18,6 +19,7 @@ import { MixtureScreen } from './mixture-screen.js';
 import { Observations } from './observations.js';
 import { PointReader } from './point-reader.js';
 import type { ScreenMemory } from './screen-memory.js';
+import { isScreenableBy } from './screenable.js';
 import { goodKernels, type ScreenedKernels } from './screened-kernels.js';
 import type { TrialTable } from './trial-table.js';
 
@@ -64,6 +66,7 @@ export class SpaceModel {
 
   /** `space` without single parameters, sorted by name. */
   constructor(space: Space, rules: EstimatorRules, table: TrialTable, memory: ScreenMemory) {
+    assert(isScreenableBy(rules), 'the prior weighs 1, bandwidths are clipped, bounds are no neighbours');
     this.#space = space;
     this.#rules = rules;
     this.#table = table;
