@@ -16,12 +16,12 @@ export const fineShare = 2e-5;
  */
 const baseError = 6e-5;
 /**
- * And for every coordinate axis by heights (1e-5), by Sheppard's correction (less than 1e-5), and by rounding of
- * coordinates, which with the smallest bandwidth puts distances off by 6e-6 deviations. That counts as much as a kernel
- * is away. One that matters among c axes has Σ z² < 36 + 8.7 c, as the height of a kernel is 76 at most on each, so that
- * Σ |z| < √(c·(36 + 8.7 c)): 4e-5 for one axis, less than 2e-5 for each of many.
+ * And for every coordinate axis by heights (1e-5), by Sheppard's correction (1.3e-5 five deviations away), and by rounding
+ * of coordinates, which with the smallest bandwidth puts distances off by 6e-6 deviations. That counts as much as a kernel
+ * is away. A height is at most 76 on each of c axes; so kernels that matter beside the prior have Σ z² < 16 + 8.7 c and
+ * Σ |z| < √(c·(16 + 8.7 c)): 3e-5 for one axis, 1.8e-5 for each of many.
  */
-const coordinateError = 4e-5;
+const coordinateError = 5e-5;
 /** And for every table axis by rounding of its rows. */
 const tableError = 5e-7;
 
