@@ -4,6 +4,7 @@ import { isOnGrid } from '../../shared/core/space/parameter-values.js';
 import { stateAfter } from '../../shared/core/study/transition.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import { leaseName } from '../../shared/platform/log.js';
 import {
   RequestTaken,
   type Lease,
@@ -78,7 +79,13 @@ export async function ask(
   }
   // A copy of this ask may have been answered while this one waited.
   if (held && answer === null && !signal.aborted) answer = await answeredElsewhere(asking);
+  if (answer?.kind === 'assigned') logAssigned(context, request, answer.assignment);
   return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
+}
+
+function logAssigned({ log }: AppContext, { workerId: worker }: AskRequest, assignment: Assignment): void {
+  const { study, number, attempt, token } = assignment;
+  log.debug({ study, trial: number, attempt, worker, lease: leaseName(token) }, 'trial assigned');
 }
 
 /** An ask on its way through the studies. */

@@ -1,5 +1,6 @@
 import type { LeaseToken, RequestId } from '../../shared/core/ids.js';
 import type { FailureReason } from '../../shared/core/study/trial.js';
+import { leaseName, type LogFields } from '../../shared/platform/log.js';
 import type { AppContext } from './context.js';
 import { settleAttempt } from './settle-attempt.js';
 
@@ -25,27 +26,29 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
   const nowMs = context.clock.nowMs();
   const released = await context.storage.inStudy(
     lease.study,
-    async (transaction) => {
+    async (transaction): Promise<LogFields | null> => {
       const trial = await transaction.trial(lease.number);
-      if (trial?.lease?.token !== token) return false;
+      if (trial?.lease?.token !== token) return null;
       // A heartbeat may have come in between the look at expired leases and the study's lock.
-      if (how === 'lost' && trial.lease.expiresAtMs > nowMs) return false;
-      await settleAttempt(transaction, trial, {
+      if (how === 'lost' && trial.lease.expiresAtMs > nowMs) return null;
+      const { state } = await settleAttempt(transaction, trial, {
         outcome: { kind: 'failed', ...takenBack[how] },
         peakMemoryBytes: null,
         nowMs,
         biggerGpuExists: false,
         ...(how === 'unfit' || how === 'returned' ? { uncounted: how } : {}),
       });
-      return true;
+      return {
+        ...{ study: transaction.study().definition.name, trial: trial.number, attempt: trial.attempt },
+        ...{ worker: trial.lease.worker, lease: leaseName(token), how, state },
+      };
     },
     { token },
   );
-  if (released === true) {
-    context.log.info({ trial: lease.number, how }, 'trial taken back');
-    context.signal.notify(lease.study);
-  }
-  return released ?? false;
+  if (released === null) return false;
+  context.log.info(released, 'trial taken back');
+  context.signal.notify(lease.study);
+  return true;
 }
 
 /** Takes back what an ask was answered with, when the worker did not wait for the answer. False when there is nothing. */

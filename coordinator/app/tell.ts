@@ -1,5 +1,6 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { AttemptOutcome, Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
+import { leaseName, type Log, type LogFields } from '../../shared/platform/log.js';
 import type { AttemptRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { studyOfToken } from './lease-token.js';
@@ -29,6 +30,13 @@ export async function tell(context: AppContext, request: TellRequest): Promise<T
   return found ?? { kind: 'lease-lost', state: null };
 }
 
+/** What a transaction found out, told after its commit: it may run several times. */
+interface Told {
+  readonly outcome: TellOutcome;
+  readonly studyFinished: boolean;
+  readonly about: LogFields;
+}
+
 /** Null when the token is not of this study. */
 async function tellInStudy(
   context: AppContext,
@@ -39,14 +47,18 @@ async function tellInStudy(
   const outOfMemory = outcome.kind === 'failed' && outcome.reason === 'oom';
   const told = await context.storage.inStudy(
     study,
-    async (transaction): Promise<{ outcome: TellOutcome; studyFinished: boolean } | null> => {
+    async (transaction): Promise<Told | null> => {
       const attempt = await transaction.attemptByToken(token);
       const trial = attempt === null ? null : await transaction.trial(attempt.number);
       if (attempt === null || trial === null) return null;
+      const about = {
+        ...{ study: transaction.study().definition.name, trial: trial.number, attempt: attempt.attempt },
+        ...{ worker: attempt.worker, lease: leaseName(token) },
+      };
       if (trial.lease?.token !== token)
         return {
           outcome: await afterTheFact(context, transaction, { attempt, trial, request }),
-          studyFinished: false,
+          ...{ studyFinished: false, about },
         };
       const { state, studyFinished } = await settleAttempt(transaction, trial, {
         outcome,
@@ -56,16 +68,23 @@ async function tellInStudy(
           outOfMemory &&
           (await biggerGpuExists(context, transaction.study().definition, trial.lease.gpuMemoryBytes)),
       });
-      return { outcome: { kind: 'recorded', state }, studyFinished };
+      return { outcome: { kind: 'recorded', state }, studyFinished, about };
     },
     { token },
   );
   if (told === null) return null;
+  logTold(context.log, told);
   context.signal.notify(
     told.studyFinished ? null : study,
     told.outcome.state === 'WAITING' ? 'work' : 'progress',
   );
   return told.outcome;
+}
+
+function logTold(log: Log, { outcome, about }: Told): void {
+  const { kind, state } = outcome;
+  if (kind === 'lease-lost') log.warn({ ...about, state }, 'late result kept as evidence');
+  else log.debug({ ...about, state }, kind === 'recorded' ? 'result recorded' : 'result told again');
 }
 
 /** Outcomes that only the coordinator writes: the attempt was taken from its worker. */
@@ -86,7 +105,6 @@ async function afterTheFact(
     receivedAtMs: context.clock.nowMs(),
     ...evidence(request.outcome),
   });
-  context.log.warn({ trial: trial.number, worker: attempt.worker }, 'late result kept as evidence');
   return { kind: 'lease-lost', state: trial.state };
 }
 

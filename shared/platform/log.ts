@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { pino, type DestinationStream } from 'pino';
 
 /** Fields of a log line; ids of study, trial, lease and worker go here and not into the text. */
@@ -10,6 +11,13 @@ export interface Log {
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
 }
+
+/**
+ * A lease as logs name it. Whoever has a lease's token can end its trial, so the token itself is never logged: this is the
+ * beginning of its SHA-256, the same in the logs of coordinator and worker.
+ */
+export const leaseName = (token: string): string =>
+  createHash('sha256').update(token).digest('hex').slice(0, 12);
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -30,7 +38,9 @@ function drop(): void {
 
 export function createLog({ level, format, write }: LogOptions): Log {
   const destination: DestinationStream =
-    format === 'json' ? { write } : { write: (line) => write(textLine(line)) };
+    format === 'json'
+      ? { write: (line) => write(withoutSecrets(line)) }
+      : { write: (line) => write(withoutSecrets(textLine(line))) };
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return {
     debug: (fields, message) => logger.debug(fields, message),
@@ -39,6 +49,15 @@ export function createLog({ level, format, write }: LogOptions): Log {
     error: (fields, message) => logger.error(fields, message),
   };
 }
+
+/**
+ * The last line of defence: nobody logs a password or a token on purpose, but libraries put what they were given into their
+ * errors. Passwords in URLs, and access tokens by their form.
+ */
+const withoutSecrets = (line: string): string =>
+  line
+    .replace(/:\/\/([^\s/:@"]*):[^\s"]*@/g, '://$1:***@')
+    .replace(/\bparzen_(worker|read|admin)_[\w-]{16,}/g, 'parzen_$1_***');
 
 const levelNames: Readonly<Record<string, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { AskResponse, Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { releaseTimeoutMs } from '../limits.js';
 import type { GiveBackReason } from './coordinator-client.js';
-import { aborted, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, aborted, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
 
 /** Asks once; when the worker is stopped meanwhile, what the ask may have been answered with is given back. */
 export async function ask(options: SlotOptions, ahead: boolean): Promise<AskResponse['outcome']> {
@@ -20,26 +20,28 @@ export async function ask(options: SlotOptions, ahead: boolean): Promise<AskResp
       client.release({ $case: 'requestId', value: requestId }, 'unstarted', signal),
     );
   } catch (error) {
-    log.debug({ reason: textOf(error) }, 'an ask was left open; what it was answered with will expire');
+    const fields = { worker: workerId, request: requestId, reason: textOf(error) };
+    log.debug(fields, 'an ask was left open; what it was answered with will expire');
   }
   return undefined;
 }
 
 /** Takes up the lease of an assignment, so that heartbeats keep it alive. */
-export const hold = ({ leases }: SlotOptions, assignment: Assignment): HeldTrial => ({
-  assignment,
-  signal: leases.hold(assignment.leaseToken),
-});
+export function hold(options: SlotOptions, assignment: Assignment): HeldTrial {
+  options.log.debug(about(options, assignment), 'trial assigned');
+  return { assignment, signal: options.leases.hold(assignment.leaseToken) };
+}
 
 /** Gives a trial back, once and within a limit; where that fails its lease will expire. Never rejects. */
 export async function giveBack(
-  { client, clock, leases, log }: SlotOptions,
+  options: SlotOptions,
   { assignment }: HeldTrial,
   why: GiveBackReason,
 ): Promise<void> {
-  const { leaseToken, study, number } = assignment;
+  const { client, clock, leases, log } = options;
+  const { leaseToken } = assignment;
   leases.drop(leaseToken);
-  const fields = { study, trial: number, why };
+  const fields = { ...about(options, assignment), why };
   try {
     await within(clock, releaseTimeoutMs, (signal) =>
       client.release({ $case: 'leaseToken', value: leaseToken }, why, signal),

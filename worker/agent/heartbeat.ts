@@ -51,7 +51,7 @@ async function beat(
       batch.forEach((token, index) => leases.answer(token, reply.answers[index] ?? 'ok'));
       known &&= reply.known;
     } catch (error) {
-      log.debug({ reason: textOf(error) }, 'heartbeat not delivered');
+      log.debug({ worker: workerId, reason: textOf(error) }, 'heartbeat not delivered');
     }
   }
   return known;

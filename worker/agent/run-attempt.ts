@@ -3,7 +3,7 @@ import { retrying } from '../../shared/wire/call.js';
 import { paramsFromWire } from '../../shared/wire/convert.js';
 import type { AttemptResult } from '../trainers/child-trainer.js';
 import type { TrialJob } from '../trainers/port.js';
-import { textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
 
 /** Runs the trial until it ends or `signal` aborts. Reports go out as they come. */
 export async function runAttempt(
@@ -39,7 +39,11 @@ export async function runAttempt(
       client.report(leaseToken, step, metrics).then(
         (answer) => leases.answer(leaseToken, answer),
         // The coordinator is away: the trial goes on, heartbeats find out what became of the lease.
-        (error: unknown) => options.log.debug({ reason: textOf(error) }, 'report not delivered'),
+        (error: unknown) =>
+          options.log.debug(
+            { ...about(options, assignment), step, reason: textOf(error) },
+            'report not delivered',
+          ),
       );
     },
   });

@@ -1,5 +1,5 @@
 import type { Clock } from '../../shared/platform/clock.js';
-import type { Log } from '../../shared/platform/log.js';
+import { leaseName, type Log, type LogFields } from '../../shared/platform/log.js';
 import type { Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { AttemptOptions, AttemptResult } from '../trainers/child-trainer.js';
 import type { TrialJob } from '../trainers/port.js';
@@ -49,6 +49,12 @@ export interface HeldTrial {
   /** Aborts when the coordinator says that the lease is lost or the trial cancelled; the reason says which. */
   readonly signal: AbortSignal;
 }
+
+/** A held trial as logs name it. */
+export const about = (
+  { workerId: worker }: Pick<SlotOptions, 'workerId'>,
+  { study, number, attempt, leaseToken }: Assignment,
+): LogFields => ({ study, trial: number, attempt, worker, lease: leaseName(leaseToken) });
 
 /** Looks again: a signal changes while one waits, which the compiler does not see. */
 export const aborted = (signal: AbortSignal): boolean => signal.aborted;

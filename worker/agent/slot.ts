@@ -4,7 +4,7 @@ import { idlePauseMs, unfitMax, unfitPauseMs } from '../limits.js';
 import { ask, giveBack, hold } from './ask.js';
 import { AskAhead } from './ask-ahead.js';
 import { runAttempt } from './run-attempt.js';
-import type { HeldTrial, SlotOptions } from './slot-options.js';
+import { about, type HeldTrial, type SlotOptions } from './slot-options.js';
 import { tellResult, type ToldResult } from './tell-result.js';
 import { WorkerUnfit } from './worker-unfit.js';
 
@@ -64,8 +64,6 @@ class Slot {
   /** Runs one trial; its result may still be on its way afterwards. */
   async #run(held: HeldTrial): Promise<void> {
     const { clock, log, stopping, ending } = this.#options;
-    const { study, number, attempt } = held.assignment;
-    const fields = { study, trial: number, attempt };
     // A trial that waited here may have been taken back, or the worker told to stop, in the meantime.
     if (held.signal.reason === 'lost') {
       this.#dropLost(held);
@@ -77,7 +75,7 @@ class Slot {
     }
     const startedAtMs = clock.nowMs();
     const idleMs = this.#lastEndedAtMs === null ? null : startedAtMs - this.#lastEndedAtMs;
-    log.debug({ ...fields, idleMs }, 'trial started');
+    log.debug({ ...about(this.#options, held.assignment), idleMs }, 'trial started');
     this.#ahead.trialStarts();
     const result = await runAttempt(this.#options, held, AbortSignal.any([held.signal, ending]));
     const endedAtMs = clock.nowMs();
@@ -96,9 +94,8 @@ class Slot {
   }
 
   #dropLost({ assignment }: HeldTrial): void {
-    const { study, number, attempt, leaseToken } = assignment;
-    this.#options.log.warn({ study, trial: number, attempt }, 'lease lost; trial dropped');
-    this.#options.leases.drop(leaseToken);
+    this.#options.log.warn(about(this.#options, assignment), 'lease lost; trial dropped');
+    this.#options.leases.drop(assignment.leaseToken);
   }
 
   async #tell(held: HeldTrial, result: ToldResult, fields: { readonly seconds: number }): Promise<void> {
@@ -111,8 +108,10 @@ class Slot {
   /** This machine could not run the trial at all. */
   async #unfit(held: HeldTrial, message: string): Promise<void> {
     const { clock, log, stopping } = this.#options;
-    const { study, number, attempt } = held.assignment;
-    log.error({ study, trial: number, attempt, reason: message }, 'this worker cannot run the trial');
+    log.error(
+      { ...about(this.#options, held.assignment), reason: message },
+      'this worker cannot run the trial',
+    );
     await Promise.all([giveBack(this.#options, held, 'unfit'), this.#ahead.close()]);
     this.#unfitInARow += 1;
     if (this.#unfitInARow >= unfitMax) throw new WorkerUnfit(message);

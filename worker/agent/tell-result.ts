@@ -4,7 +4,7 @@ import { failureReasonToWire } from '../../shared/wire/convert.js';
 import type { TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageLengthMax } from '../../shared/wire/limits.js';
 import type { AttemptResult } from '../trainers/child-trainer.js';
-import { textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
 
 export type ToldResult = Exclude<AttemptResult, { readonly kind: 'unfit' }>;
 
@@ -19,7 +19,7 @@ export async function tellResult(
 ): Promise<void> {
   const { leaseToken, study, number, attempt } = assignment;
   const { over, log, leases } = options;
-  const about = { study, trial: number, ...fields };
+  const ids = { ...about(options, assignment), ...fields };
   try {
     const answer = await options.client.tell({ leaseToken, ...outcomeOf(result) }, over);
     options.journal?.append({
@@ -29,10 +29,10 @@ export async function tellResult(
     });
     const failure =
       result.kind === 'failed' ? { reason: result.reason, message: result.message.slice(0, 200) } : {};
-    log.debug({ ...about, outcome: result.kind, answer, ...failure }, 'trial told');
+    log.debug({ ...ids, outcome: result.kind, answer, ...failure }, 'trial told');
   } catch (error) {
     if (!over.aborted) throw error;
-    log.warn({ ...about, reason: textOf(error) }, 'stopped before the result could be told');
+    log.warn({ ...ids, reason: textOf(error) }, 'stopped before the result could be told');
   } finally {
     leases.drop(leaseToken);
   }
