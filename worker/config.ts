@@ -4,7 +4,7 @@ import type { LogLevel } from '../shared/platform/log.js';
 
 /** What a worker was told. Read once in `main.ts`, frozen. */
 export interface WorkerConfig {
-  /** `host:port` of the coordinator. */
+  /** `host:port` of the coordinator, or `dns:///host:port` of several. */
   readonly coordinator: string;
   /** TLS and token for it. */
   readonly security?: ChannelSecurity;

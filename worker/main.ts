@@ -65,6 +65,12 @@ function address(text: string): string {
   return text;
 }
 
+/** `dns:///` spreads calls over all addresses of the name. */
+function coordinatorAddress(text: string): string {
+  address(text.replace(/^dns:\/\/\//, ''));
+  return text;
+}
+
 const sizeUnits: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 function memorySize(text: string): number {
@@ -194,10 +200,13 @@ startCommand
   .showHelpAfterError('(--help shows the options)')
   .description('register with a coordinator and run trials until stopped')
   .addOption(
-    new Option('--coordinator <host:port>', 'where the coordinator listens')
+    new Option(
+      '--coordinator <host:port>',
+      'where the coordinator listens; dns:///HOST:PORT takes turns among all addresses of a name',
+    )
       .default('127.0.0.1:50051')
       .env('PARZEN_COORDINATOR')
-      .argParser(address),
+      .argParser(coordinatorAddress),
   )
   .addOption(new Option('--study <name>', 'work only for this study').env('PARZEN_STUDY'))
   .addOption(

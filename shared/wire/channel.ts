@@ -41,6 +41,18 @@ export function channelParts({ tls, token }: ChannelSecurity): [ChannelCredentia
   ];
 }
 
+/**
+ * Options for calls to `address`. `HOST:PORT` keeps to one connection; `dns:///HOST:PORT` spreads the calls over all addresses
+ * that the name has, in turn. Names are looked up again when a connection breaks, not when one is added.
+ */
+export const targetOptions = (address: string): ClientOptions => (address.startsWith('dns:') ? spread : {});
+
+const spread: ClientOptions = {
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  // Nobody publishes such configurations in TXT records; looking for them would delay the first call.
+  'grpc.service_config_disable_resolution': 1,
+};
+
 const sendToken =
   (token: string): Interceptor =>
   (options, nextCall) =>

@@ -109,7 +109,7 @@ describe.each(everything)('%s', (_name, read) => {
       health: portOf(worker['PARZEN_HEALTH']),
       metrics: portOf(worker['PARZEN_METRICS']),
     });
-    const [host, port] = worker['PARZEN_COORDINATOR']!.split(':');
+    const [host, port] = worker['PARZEN_COORDINATOR']!.replace('dns:///', '').split(':');
     const service = find(manifests, 'Service', host!);
     expect((service!['spec'].ports as { port: number }[]).map((each) => each.port)).toContain(Number(port));
   });

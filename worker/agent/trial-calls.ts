@@ -1,7 +1,7 @@
 /** The calls of the trial service, one try each. Two implementations: gRPC, and the simulation's network. */
 import type { ServiceError } from '@grpc/grpc-js';
 import { RpcError, unary, type UnaryOptions } from '../../shared/wire/call.js';
-import { channelParts, plainChannel } from '../../shared/wire/channel.js';
+import { channelParts, plainChannel, targetOptions } from '../../shared/wire/channel.js';
 import {
   TrialServiceClient,
   type AskRequest,
@@ -35,9 +35,10 @@ export interface TrialCalls {
   close(): void;
 }
 
-/** The calls over gRPC to `host:port`; connects when first used. */
+/** The calls over gRPC to `host:port` or `dns:///host:port` (see `targetOptions`); connects when first used. */
 export function grpcTrialCalls(address: string, security = plainChannel): TrialCalls {
-  const [credentials, options] = channelParts(security);
+  const [credentials, common] = channelParts(security);
+  const options = { ...common, ...targetOptions(address) };
   const client = new TrialServiceClient(address, credentials, options);
   // Heartbeats have a connection of their own, so that a full pipe cannot cost a lease.
   const heartbeats = new TrialServiceClient(address, credentials, {
