@@ -8,6 +8,7 @@ import { systemClock } from '../shared/platform/clock.js';
 import { checkEnvironment } from '../shared/platform/environment.js';
 import { createLog, logLevels, silentLog, type Log, type LogLevel } from '../shared/platform/log.js';
 import { SecretFileError, pairedFiles } from '../shared/platform/tls.js';
+import { TracingError, startTracing } from '../shared/platform/tracing.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
@@ -32,6 +33,7 @@ interface StartOptions extends ChannelFlags {
   readonly metricsTlsKey?: string;
   readonly metricsTokenFile?: string;
   readonly health?: string;
+  readonly traces?: string;
   readonly journal?: string;
   readonly drain: number;
   readonly ahead: number;
@@ -148,6 +150,8 @@ async function start(options: StartOptions): Promise<void> {
     ...{ version, runtime: config.runtime, slots: config.slots },
     ...{ gpu: gpu.kind === 'gpu' ? gpu.identity : null, clock: systemClock, log },
   });
+  const tracing =
+    options.traces === undefined ? null : await startTracing('parzen-worker', options.traces, version);
   const stop = stopOnSignals(log, config.drainMs);
   // Whoever started this worker holds the other end of its standard input; when that closes, they are gone.
   if (config.exitWithParent)
@@ -162,8 +166,9 @@ async function start(options: StartOptions): Promise<void> {
     ...(gpu.kind === 'gpu' ? { device: gpu.device } : {}),
     trainerEnvironment: { ...process.env, ...gpu.environment },
     ...(monitor === null ? {} : { metrics: monitor.metrics }),
+    ...(tracing === null ? {} : { tracer: tracing }),
     ...stop,
-  }).finally(() => monitor?.stop());
+  }).finally(() => Promise.all([monitor?.stop(), tracing?.stop()]));
 }
 
 /** The first signal lets running trials go on for a while, the second has them given back now, the third ends it all. */
@@ -273,6 +278,11 @@ startCommand
       .argParser(address),
   )
   .addOption(
+    new Option('--traces <url>', 'send traces to this OpenTelemetry collector (OTLP over HTTP)').env(
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+    ),
+  )
+  .addOption(
     new Option('--log <level>', 'how much to log')
       .choices([...logLevels])
       .default('info')
@@ -322,8 +332,13 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
-  const usage = [CommandFileError, GpuNotFound, MonitorRefused, SecretFileError, UsageError].some(
-    (kind) => error instanceof kind,
-  );
+  const usage = [
+    CommandFileError,
+    GpuNotFound,
+    MonitorRefused,
+    SecretFileError,
+    TracingError,
+    UsageError,
+  ].some((kind) => error instanceof kind);
   process.exit(usage ? 2 : 1);
 }

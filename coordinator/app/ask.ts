@@ -61,7 +61,8 @@ export async function ask(
   const { clock, caches } = context;
   const worker = await caches.workers.find(request.workerId);
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
-  const untilMs = clock.nowMs() + (request.ahead === true ? 0 : request.waitMs);
+  const startMs = clock.nowMs();
+  const untilMs = startMs + (request.ahead === true ? 0 : request.waitMs);
   const asking: Asking = { context, request, worker, signal, reasons: new Map() };
   let answer = await askServedStudies(asking);
   let held = false;
@@ -79,13 +80,19 @@ export async function ask(
   }
   // A copy of this ask may have been answered while this one waited.
   if (held && answer === null && !signal.aborted) answer = await answeredElsewhere(asking);
-  if (answer?.kind === 'assigned') logAssigned(context, request, answer.assignment);
+  if (answer?.kind === 'assigned')
+    noteAssigned(context, answer.assignment, { worker: request.workerId, startMs });
   return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
 }
 
-function logAssigned({ log }: AppContext, { workerId: worker }: AskRequest, assignment: Assignment): void {
-  const { study, number, attempt, token } = assignment;
-  log.debug({ study, trial: number, attempt, worker, lease: leaseName(token) }, 'trial assigned');
+function noteAssigned(
+  { log, clock, tracer }: AppContext,
+  { study, number, attempt, token }: Assignment,
+  { worker, startMs }: { readonly worker: WorkerId; readonly startMs: number },
+): void {
+  const about = { study, trial: number, attempt, worker };
+  log.debug({ ...about, lease: leaseName(token) }, 'trial assigned');
+  tracer?.record({ name: 'ask', token, startMs, endMs: clock.nowMs(), attributes: about });
 }
 
 /** An ask on its way through the studies. */

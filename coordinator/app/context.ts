@@ -1,6 +1,7 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import type { Tracer } from '../../shared/platform/tracing.js';
 import type { Storage } from '../storage/port.js';
 import { createCaches, type Caches } from './caches.js';
 import type { DatasetTools } from './datasets.js';
@@ -24,6 +25,8 @@ export interface AppContext {
   readonly datasetTools: DatasetTools;
   /** Metrics; nobody by default. */
   readonly observer?: AppObserver;
+  /** Traces; nobody by default. */
+  readonly tracer?: Tracer;
 }
 
 export interface AppSettings {

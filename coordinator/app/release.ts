@@ -47,6 +47,8 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
   );
   if (released === null) return false;
   context.log.info(released, 'trial taken back');
+  const endMs = context.clock.nowMs();
+  context.tracer?.record({ name: 'release', token, startMs: nowMs, endMs, attributes: released });
   context.signal.notify(lease.study);
   return true;
 }

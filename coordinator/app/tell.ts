@@ -1,6 +1,6 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { AttemptOutcome, Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
-import { leaseName, type Log, type LogFields } from '../../shared/platform/log.js';
+import { leaseName, type LogFields } from '../../shared/platform/log.js';
 import type { AttemptRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { studyOfToken } from './lease-token.js';
@@ -44,6 +44,7 @@ async function tellInStudy(
   request: TellRequest,
 ): Promise<TellOutcome | null> {
   const { token, outcome } = request;
+  const startMs = context.clock.nowMs();
   const outOfMemory = outcome.kind === 'failed' && outcome.reason === 'oom';
   const told = await context.storage.inStudy(
     study,
@@ -73,7 +74,7 @@ async function tellInStudy(
     { token },
   );
   if (told === null) return null;
-  logTold(context.log, told);
+  noteTold(context, told, { request, startMs });
   context.signal.notify(
     told.studyFinished ? null : study,
     told.outcome.state === 'WAITING' ? 'work' : 'progress',
@@ -81,10 +82,18 @@ async function tellInStudy(
   return told.outcome;
 }
 
-function logTold(log: Log, { outcome, about }: Told): void {
-  const { kind, state } = outcome;
+function noteTold(
+  { log, clock, tracer }: AppContext,
+  { outcome: { kind, state }, about }: Told,
+  { request, startMs }: { readonly request: TellRequest; readonly startMs: number },
+): void {
   if (kind === 'lease-lost') log.warn({ ...about, state }, 'late result kept as evidence');
   else log.debug({ ...about, state }, kind === 'recorded' ? 'result recorded' : 'result told again');
+  const { token, outcome } = request;
+  const reason = outcome.kind === 'failed' ? outcome.reason : outcome.kind;
+  const attributes = { ...about, state, reason, result: kind };
+  const failed = kind === 'lease-lost';
+  tracer?.record({ name: 'tell', token, startMs, endMs: clock.nowMs(), attributes, failed });
 }
 
 /** Outcomes that only the coordinator writes: the attempt was taken from its worker. */

@@ -9,6 +9,7 @@ const expectedNames: ReadonlySet<string> = new Set([
   'CoordinatorUnreachable',
   'SecretFileError',
   'StorageUnavailable',
+  'TracingError',
   'StorageInUse',
   'StorageOpenError',
   'BestConfigError',

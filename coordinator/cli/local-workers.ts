@@ -12,6 +12,8 @@ export interface LocalWorkersOptions {
   readonly runtime: string;
   /** File with the token that they send; null where none is asked for. */
   readonly tokenFile: string | null;
+  /** Collector that they send traces to; null for none. */
+  readonly traces: string | null;
   readonly log: Log;
   readonly clock: Clock;
   readonly stopGraceMs: number;
@@ -73,7 +75,14 @@ export function startLocalWorkers(options: LocalWorkersOptions): LocalWorkers {
   };
 }
 
-function spawnWorker({ coordinator, study, runtime, tokenFile, log }: LocalWorkersOptions): ChildProcess {
+function spawnWorker({
+  coordinator,
+  study,
+  runtime,
+  tokenFile,
+  traces,
+  log,
+}: LocalWorkersOptions): ChildProcess {
   const main = path.join(import.meta.dirname, '..', '..', 'worker', 'main.js');
   const args = [
     'start',
@@ -88,6 +97,7 @@ function spawnWorker({ coordinator, study, runtime, tokenFile, log }: LocalWorke
     '0',
     '--exit-with-parent',
     ...(tokenFile === null ? [] : ['--token-file', tokenFile]),
+    ...(traces === null ? [] : ['--traces', traces]),
   ];
   const child = spawn(process.execPath, [main, ...args, '--log', 'warn', '--log-format', 'json'], {
     stdio: ['pipe', 'ignore', 'pipe'],

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import type { Tracer } from '../../shared/platform/tracing.js';
 import { createContext, type AppContext } from '../app/context.js';
 import { tokenFor } from '../app/lease-token.js';
 import { Histories } from '../app/history.js';
@@ -26,13 +27,15 @@ export interface ContextOptions {
   readonly leaseTtlMs?: number;
   /** Who watches; nobody by default. */
   readonly metrics?: ServedMetrics | null;
+  /** Traces; nobody by default. */
+  readonly tracer?: Tracer | null;
 }
 
 /** The use cases over an open store. */
 export function openContext(
   storage: Storage,
   log: Log,
-  { serves, leaseTtlMs = defaults.leaseTtlMs, metrics = null }: ContextOptions,
+  { serves, leaseTtlMs = defaults.leaseTtlMs, metrics = null, tracer = null }: ContextOptions,
 ): OpenContext {
   const { pollIntervalMs, workerMemoryMs } = defaults;
   const heartbeatIntervalMs = Math.round((defaults.heartbeatIntervalMs * leaseTtlMs) / defaults.leaseTtlMs);
@@ -46,6 +49,7 @@ export function openContext(
     signal: new WorkSignal(),
     histories: new Histories(metrics?.metrics.app),
     datasetTools: { datasetOf, keepNewest, chunksOf },
+    ...(tracer === null ? {} : { tracer }),
     ...(metrics === null ? {} : { observer: metrics.metrics.app }),
   });
   return { context, gateway: localGateway(context, parseStudy), metrics };

@@ -25,6 +25,7 @@ interface StartFlags {
   readonly healthListen?: string;
   readonly metrics?: string;
   readonly insecureMetrics: boolean;
+  readonly traces?: string;
   readonly metricsTlsCert?: string;
   readonly metricsTlsKey?: string;
   readonly workers: number | 'auto';
@@ -103,6 +104,10 @@ const watchingOptions = (): readonly Option[] => [
   ),
   new Option('--metrics-tls-key <file>', 'its private key (PEM)').env('PARZEN_METRICS_TLS_KEY'),
 
+  new Option('--traces <url>', 'send traces to this OpenTelemetry collector (OTLP over HTTP)').env(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+  ),
+
   new Option('--insecure-metrics', 'allow --metrics beyond loopback without TLS and tokens')
     .default(false)
     .env('PARZEN_INSECURE_METRICS'),
@@ -177,7 +182,7 @@ async function runStart(flags: StartFlags, version: string): Promise<void> {
       ...{ metrics: flags.metrics ?? null, insecureMetrics: flags.insecureMetrics, version },
       tls: pairedFiles({ cert: flags.metricsTlsCert, key: flags.metricsTlsKey }, '--metrics-tls'),
     },
-    ...{ runtime: flags.runtime, out: flags.out, log, statusLine },
+    ...{ traces: flags.traces ?? null, runtime: flags.runtime, out: flags.out, log, statusLine },
     stopping: stopping.signal,
   });
 }

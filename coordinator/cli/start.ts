@@ -7,6 +7,7 @@ import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import { describeCandles } from '../../shared/core/market/inspect-candles.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import { startTracing, type Tracing } from '../../shared/platform/tracing.js';
 import { storeDataset } from '../app/datasets.js';
 import { reconcileLeases } from '../app/reconcile.js';
 import { reclaimFromTheDead } from '../app/release.js';
@@ -38,6 +39,8 @@ export interface StartOptions {
   readonly listening: Listening;
   readonly leaseTtlMs: number;
   readonly watching: Watching;
+  /** OTLP/HTTP collector that traces are sent to; null, or not given, for no traces. */
+  readonly traces?: string | null;
   /** Local workers; 0 for none. */
   readonly workers: number | 'auto';
   readonly runtime: string;
@@ -64,15 +67,19 @@ export async function start(options: StartOptions): Promise<void> {
   for (const notice of file?.notices ?? []) options.log.info({}, notice);
   const storage = await openStorage(options.storage, { log: options.log, pgPort: options.pgPort });
   let metrics: ServedMetrics | null = null;
+  let tracing: Tracing | null = null;
   try {
+    if (options.traces != null)
+      tracing = await startTracing('parzen-coordinator', options.traces, options.watching.version);
     metrics = await serveMetrics(storage, options);
     const opened = openContext(storage, options.log, {
       serves: file === null ? null : new Set([file.definition.name]),
-      ...{ leaseTtlMs: options.leaseTtlMs, metrics },
+      ...{ leaseTtlMs: options.leaseTtlMs, metrics, tracer: tracing },
     });
     if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
     else await runStudy(opened, file, options);
   } finally {
+    await tracing?.stop();
     await metrics?.stop();
     await storage.close();
   }
@@ -206,6 +213,7 @@ async function workToTheEnd(opened: OpenContext, study: string, run: Run): Promi
   const local = startLocalWorkers({
     ...{ count, coordinator: localAddress, study, runtime, log, clock: systemClock },
     tokenFile: servers.localTokenFile,
+    traces: options.traces ?? null,
     stopGraceMs: defaults.workerStopGraceMs,
   });
   try {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../../shared/platform/clock.js';
 import { silentLog, type Log } from '../../shared/platform/log.js';
+import type { Tracer } from '../../shared/platform/tracing.js';
 import { createContext, type AppContext } from '../../coordinator/app/context.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
 import { Histories } from '../../coordinator/app/history.js';
@@ -32,10 +33,12 @@ export async function startCoordinator({
   log = silentLog,
   storage = createMemoryStorage(),
   leaseTtlMs = 2_000,
+  tracer,
 }: {
   readonly log?: Log;
   readonly storage?: Storage;
   readonly leaseTtlMs?: number;
+  readonly tracer?: Tracer;
 } = {}): Promise<Coordinator> {
   const context = createContext({
     ...{ storage, log, clock: systemClock, mintSecret: randomUUID },
@@ -44,6 +47,7 @@ export async function startCoordinator({
       ...{ leaseTtlMs, heartbeatIntervalMs: leaseTtlMs / 10, pollIntervalMs: 200 },
       ...{ workerMemoryMs: 60_000, serves: null },
     },
+    ...(tracer === undefined ? {} : { tracer }),
     signal: new WorkSignal(),
     histories: new Histories(),
     datasetTools: { datasetOf, keepNewest, chunksOf },
@@ -61,7 +65,11 @@ export async function startCoordinator({
 }
 
 /** Runs a worker of one slot until `stopping` aborts. */
-export async function runWorker(coordinator: string, stopping: AbortSignal, log = silentLog): Promise<void> {
+export async function runWorker(
+  coordinator: string,
+  stopping: AbortSignal,
+  { log = silentLog, tracer }: { readonly log?: Log; readonly tracer?: Tracer } = {},
+): Promise<void> {
   if (!existsSync(childPath)) throw new Error('dist/ is missing: npm run build');
   const cacheDirectory = mkdtempSync(path.join(tmpdir(), 'parzen-cache-'));
   try {
@@ -78,6 +86,7 @@ export async function runWorker(coordinator: string, stopping: AbortSignal, log 
         ...{ drainMs: 0, aheadRoundTrips: 0, exitWithParent: false, logLevel: 'silent', logFormat: 'text' },
       },
       ...{ clock: systemClock, log, random: Math.random, version: 'test', childPath, stopping },
+      ...(tracer === undefined ? {} : { tracer }),
     });
   } finally {
     rmSync(cacheDirectory, { recursive: true, force: true });

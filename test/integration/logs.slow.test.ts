@@ -38,7 +38,7 @@ describe('a trial', () => {
     const stop = new AbortController();
     try {
       await create('followed', 3);
-      const working = runWorker(server.address, stop.signal, here.log);
+      const working = runWorker(server.address, stop.signal, here);
       await until(async () => (await viewStudy(context, 'followed')).state === 'FINISHED');
       stop.abort();
       await working;

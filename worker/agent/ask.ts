@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/platform/clock.js';
 import type { AskResponse, Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { releaseTimeoutMs } from '../limits.js';
 import type { GiveBackReason } from './coordinator-client.js';
-import { about, aborted, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, aborted, textOf, traceAttempt, type HeldTrial, type SlotOptions } from './slot-options.js';
 
 /** Asks once; when the worker is stopped meanwhile, what the ask may have been answered with is given back. */
 export async function ask(options: SlotOptions, ahead: boolean): Promise<AskResponse['outcome']> {
@@ -29,15 +29,13 @@ export async function ask(options: SlotOptions, ahead: boolean): Promise<AskResp
 /** Takes up the lease of an assignment, so that heartbeats keep it alive. */
 export function hold(options: SlotOptions, assignment: Assignment): HeldTrial {
   options.log.debug(about(options, assignment), 'trial assigned');
-  return { assignment, signal: options.leases.hold(assignment.leaseToken) };
+  const { leases, clock } = options;
+  return { assignment, signal: leases.hold(assignment.leaseToken), heldAtMs: clock.nowMs() };
 }
 
 /** Gives a trial back, once and within a limit; where that fails its lease will expire. Never rejects. */
-export async function giveBack(
-  options: SlotOptions,
-  { assignment }: HeldTrial,
-  why: GiveBackReason,
-): Promise<void> {
+export async function giveBack(options: SlotOptions, held: HeldTrial, why: GiveBackReason): Promise<void> {
+  const { assignment } = held;
   const { client, clock, leases, log } = options;
   const { leaseToken } = assignment;
   leases.drop(leaseToken);
@@ -50,6 +48,8 @@ export async function giveBack(
     else log.info(fields, 'trial given back');
   } catch (error) {
     log.warn({ ...fields, reason: textOf(error) }, 'trial not given back; its lease will expire');
+  } finally {
+    traceAttempt(options, held, { reason: why });
   }
 }
 

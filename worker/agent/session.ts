@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
+import type { Tracer } from '../../shared/platform/tracing.js';
 import type { RegisterResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { WorkerConfig } from '../config.js';
 import { cpuDevice, hostMemoryPerSlot, type Device } from '../gpu/device.js';
@@ -43,6 +44,8 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Environment of the trainers; this process's own by default. */
   readonly trainerEnvironment?: Readonly<Record<string, string | undefined>>;
+  /** Traces of attempts; nobody by default. */
+  readonly tracer?: Tracer;
   /** Watches the session; nobody by default. */
   readonly metrics?: WorkerMetrics;
   /** Aborts when the worker shuts down: no new trials, running ones may go on for `config.drainMs`. */
@@ -90,6 +93,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
       ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
       ...{ mintId: randomUUID, journal, aheadRoundTrips: config.aheadRoundTrips },
       ...phases,
+      tracer: options.tracer,
       register: () => register().then(() => undefined),
       runnerFor: (trainer) => watchedRunner(options, index, { trainer, runner: runnerOf(index, trainer) }),
     });

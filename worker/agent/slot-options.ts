@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/platform/clock.js';
 import { leaseName, type Log, type LogFields } from '../../shared/platform/log.js';
+import type { Tracer } from '../../shared/platform/tracing.js';
 import type { Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { AttemptOptions, AttemptResult } from '../trainers/child-trainer.js';
 import type { TrialJob } from '../trainers/port.js';
@@ -35,6 +36,8 @@ export interface SlotOptions {
   readonly register: () => Promise<void>;
   /** Told of every acknowledged result; none by default. */
   readonly journal?: Journal | null;
+  /** Traces; nobody by default. */
+  readonly tracer?: Tracer | undefined;
   /** Aborts when the worker shuts down: no new trials. */
   readonly stopping: AbortSignal;
   /** Aborts, not before `stopping`, when running trials are to be given back. */
@@ -46,6 +49,8 @@ export interface SlotOptions {
 /** A trial whose lease this slot holds. */
 export interface HeldTrial {
   readonly assignment: Assignment;
+  /** When the assignment came, ms. */
+  readonly heldAtMs: number;
   /** Aborts when the coordinator says that the lease is lost or the trial cancelled; the reason says which. */
   readonly signal: AbortSignal;
 }
@@ -55,6 +60,18 @@ export const about = (
   { workerId: worker }: Pick<SlotOptions, 'workerId'>,
   { study, number, attempt, leaseToken }: Assignment,
 ): LogFields => ({ study, trial: number, attempt, worker, lease: leaseName(leaseToken) });
+
+/** The attempt is over for this worker: the root of its trace. */
+export function traceAttempt(
+  options: Pick<SlotOptions, 'workerId' | 'tracer' | 'clock'>,
+  { assignment, heldAtMs }: HeldTrial,
+  { reason, failed = false }: { readonly reason: string; readonly failed?: boolean },
+): void {
+  options.tracer?.record({
+    ...{ name: 'attempt', token: assignment.leaseToken, startMs: heldAtMs, endMs: options.clock.nowMs() },
+    ...{ attributes: { ...about(options, assignment), reason }, failed },
+  });
+}
 
 /** Looks again: a signal changes while one waits, which the compiler does not see. */
 export const aborted = (signal: AbortSignal): boolean => signal.aborted;

@@ -4,7 +4,7 @@ import { idlePauseMs, unfitMax, unfitPauseMs } from '../limits.js';
 import { ask, giveBack, hold } from './ask.js';
 import { AskAhead } from './ask-ahead.js';
 import { runAttempt } from './run-attempt.js';
-import { about, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, traceAttempt, type HeldTrial, type SlotOptions } from './slot-options.js';
 import { tellResult, type ToldResult } from './tell-result.js';
 import { WorkerUnfit } from './worker-unfit.js';
 
@@ -81,6 +81,10 @@ class Slot {
     const endedAtMs = clock.nowMs();
     this.#lastEndedAtMs = endedAtMs;
     this.#ahead.trialEnded(endedAtMs - startedAtMs);
+    this.#options.tracer?.record({
+      ...{ name: 'run', token: held.assignment.leaseToken, startMs: startedAtMs, endMs: endedAtMs },
+      attributes: { ...about(this.#options, held.assignment), outcome: result.kind },
+    });
     const seconds = Math.round((endedAtMs - startedAtMs) / 100) / 10;
     if (result.kind === 'unfit') {
       await this.#unfit(held, result.message);
@@ -93,9 +97,11 @@ class Slot {
     else await this.#tell(held, result, { seconds });
   }
 
-  #dropLost({ assignment }: HeldTrial): void {
+  #dropLost(held: HeldTrial): void {
+    const { assignment } = held;
     this.#options.log.warn(about(this.#options, assignment), 'lease lost; trial dropped');
     this.#options.leases.drop(assignment.leaseToken);
+    traceAttempt(this.#options, held, { reason: 'lost', failed: true });
   }
 
   async #tell(held: HeldTrial, result: ToldResult, fields: { readonly seconds: number }): Promise<void> {

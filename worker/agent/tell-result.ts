@@ -4,7 +4,7 @@ import { failureReasonToWire } from '../../shared/wire/convert.js';
 import type { TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageLengthMax } from '../../shared/wire/limits.js';
 import type { AttemptResult } from '../trainers/child-trainer.js';
-import { about, textOf, type HeldTrial, type SlotOptions } from './slot-options.js';
+import { about, textOf, traceAttempt, type HeldTrial, type SlotOptions } from './slot-options.js';
 
 export type ToldResult = Exclude<AttemptResult, { readonly kind: 'unfit' }>;
 
@@ -14,12 +14,12 @@ export type ToldResult = Exclude<AttemptResult, { readonly kind: 'unfit' }>;
  */
 export async function tellResult(
   options: SlotOptions,
-  { assignment }: HeldTrial,
+  held: HeldTrial,
   { result, fields }: { readonly result: ToldResult; readonly fields: Readonly<Record<string, unknown>> },
 ): Promise<void> {
-  const { leaseToken, study, number, attempt } = assignment;
+  const { leaseToken, study, number, attempt } = held.assignment;
   const { over, log, leases } = options;
-  const ids = { ...about(options, assignment), ...fields };
+  const ids = { ...about(options, held.assignment), ...fields };
   try {
     const answer = await options.client.tell({ leaseToken, ...outcomeOf(result) }, over);
     options.journal?.append({
@@ -35,6 +35,8 @@ export async function tellResult(
     log.warn({ ...ids, reason: textOf(error) }, 'stopped before the result could be told');
   } finally {
     leases.drop(leaseToken);
+    const reason = result.kind === 'failed' ? result.reason : result.kind;
+    traceAttempt(options, held, { reason, failed: result.kind === 'failed' });
   }
 }
 
