@@ -2,6 +2,7 @@ import type { handleUnaryCall, sendUnaryData, ServerUnaryCall, ServiceError } fr
 import type { Log } from '../../shared/platform/log.js';
 import { InvalidMessage } from '../../shared/wire/convert.js';
 import { idLengthMax, nameLengthMax } from '../../shared/wire/limits.js';
+import { detailsBytesMax } from './limits.js';
 import { statusOfError } from './status-of-error.js';
 
 /** A unary handler from an async function; failures become statuses, unexpected ones are logged whole. */
@@ -57,7 +58,21 @@ export function asServiceError(log: Log, path: string, error: unknown): Partial<
       { call: path, err: error, stack: error instanceof Error ? error.stack : undefined },
       'call failed',
     );
-  return { code, details };
+  return { code, details: asDetails(details) };
+}
+
+/** A text as the details of a status can carry it: cut where it is long, and without halves of characters. */
+export function asDetails(text: string): string {
+  // A text that was cut to some length may end in half a pair of surrogates, which cannot be encoded.
+  const characters = Buffer.from(text).toString();
+  let end = 0;
+  let bytes = 0;
+  for (const character of characters) {
+    bytes += encodeURI(character).length;
+    if (bytes > detailsBytesMax) return `${characters.slice(0, end)} …`;
+    end += character.length;
+  }
+  return characters;
 }
 
 /** An id chosen by a caller: 1 to 128 printable characters. */

@@ -5,6 +5,12 @@ export const concurrentStreamsMax = 1_024;
 /** Time for calls under way to end when the server stops, ms; then they are cut. */
 export const shutdownGraceMs = 5_000;
 
+/**
+ * The text of a status travels as a header, percent-encoded: this many bytes of it at most. Clients take 8 KiB of headers as a
+ * rule, and Node.js ends the whole connection, without a word to its calls, over one header above 64 KiB.
+ */
+export const detailsBytesMax = 6_000;
+
 /** Per peer (an IP address; a proxy's stands for all behind it): calls open at once, above 2,000 workers' long polls … */
 export const openCallsMax = 8_192;
 /** … calls begun per second, about twice what one coordinator answers … */

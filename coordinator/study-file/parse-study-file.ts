@@ -2,17 +2,7 @@
  * Reads a study file (architecture §7). YAML 1.2; every mistake is reported at once with its place; unknown keys are
  * mistakes. The sections are read one by one in `read-*.ts`.
  */
-import {
-  isCollection,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseDocument,
-  visit,
-  type Document,
-  type YAMLError,
-} from 'yaml';
+import { isCollection, isMap, isScalar, isSeq, LineCounter, visit, type Document } from 'yaml';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import { builtInTrainers } from '../../shared/core/trainers/built-in.js';
 import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
@@ -23,6 +13,7 @@ import { studyFileLimits } from './limits.js';
 import { MapReader, readList, readMap, readNumber, readText, readValue } from './map-reader.js';
 import type { Located, ReadContext } from './map-reader.js';
 import { nameRule } from './names.js';
+import { parseYamlText } from './parse-yaml.js';
 import { ProblemList, type Place, type StudyFileProblem } from './problems.js';
 import { readData } from './read-data.js';
 import { readFailure } from './read-failure.js';
@@ -161,18 +152,15 @@ function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList
     return null;
   }
   try {
-    // Double keys are found while reading: the library's own check takes quadratic time.
-    const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
-    const isFurther = ({ code }: YAMLError): boolean => code === 'MULTIPLE_DOCS';
-    for (const error of [...document.errors, ...document.warnings])
-      if (!isFurther(error)) problems.add({ offset: error.pos[0], path: '' }, yamlMessage(error.message));
+    const { document, mistakes, furtherAt } = parseYamlText(text, lineCounter);
+    for (const { offset, message } of mistakes) problems.add({ offset, path: '' }, yamlMessage(message));
+    if (document === null) return null;
     if (document.directives.yaml.version !== '1.2')
       problems.add(start, 'the file asks for an old version of YAML; remove the %YAML line');
     checkAliases(document, problems);
     const isReadable = problems.isEmpty();
     // The first document can be read, so that its mistakes are told at once with this one.
-    for (const { pos } of document.errors.filter(isFurther))
-      problems.add({ offset: pos[0], path: '' }, furtherDocument);
+    if (furtherAt !== null) problems.add({ offset: furtherAt, path: '' }, furtherDocument);
     return isReadable ? document : null;
   } catch (error) {
     // A nesting of thousands of levels exhausts the call stack of the parser.

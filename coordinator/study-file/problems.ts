@@ -33,6 +33,11 @@ export class ProblemList {
     return this.found.size === 0;
   }
 
+  /** Whether more mistakes are known than are shown. */
+  isFull(): boolean {
+    return this.found.size > studyFileLimits.problemsMax;
+  }
+
   /** Notes a mistake; the same one at the same place counts once. */
   add(place: Place, message: string): void {
     const { line, col } = this.lineCounter.linePos(place.offset);

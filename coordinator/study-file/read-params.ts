@@ -46,7 +46,11 @@ export function readEnqueue(
       // A parameter whose own definition is wrong has been reported there.
       if (parameter === undefined && space.names.has(name)) return undefined;
       if (parameter === undefined) {
-        context.problems.add(located.place, unknownParameter(name, space, fixed));
+        // Beyond what is shown, the remedy need not be found: with many entries and parameters that takes minutes.
+        const message = context.problems.isFull()
+          ? 'is not a parameter of space'
+          : unknownParameter(name, space, fixed);
+        context.problems.add(located.place, message);
         return undefined;
       }
       const internal = toInternal(parameter, value);
@@ -82,7 +86,13 @@ function readEach(
 ): LocatedParams {
   const params: [string, ParameterValue][] = [];
   const places = new Map<string, Located>();
-  for (const name of map?.keys() ?? []) {
+  const names = map?.keys() ?? [];
+  const most = studyFileLimits.parametersMax;
+  if (whole !== null && names.length > most) {
+    context.problems.add(whole.place, `has ${names.length} entries, at most ${most} are allowed`);
+    return { params: {}, places, whole };
+  }
+  for (const name of names) {
     const located = map?.find(name) ?? null;
     const read = located === null ? undefined : readValue(context, located);
     if (located === null || read === undefined) continue;

@@ -130,7 +130,8 @@ beforeAll(async () => {
     listen: '127.0.0.1:0',
     protoDirectory: path.join(projectRoot, 'proto'),
   });
-  client = connect();
+  // One connection for all: what a call does to it shows in the calls after it.
+  client = new Client(server.address, credentials.createInsecure(), { 'grpc.max_send_message_length': -1 });
 });
 afterAll(async () => {
   client.close();
@@ -138,13 +139,6 @@ afterAll(async () => {
   await opened.context.storage.close();
   await postgres.stop();
 });
-
-/** A connection of its own: what one caller does to its connection is not to trouble another. */
-const connect = (): Client =>
-  new Client(server.address, credentials.createInsecure(), {
-    'grpc.max_send_message_length': -1,
-    'grpc.use_local_subchannel_pool': 1,
-  });
 
 interface Reply {
   readonly code: status;
@@ -244,8 +238,6 @@ const batches = Math.ceil(Number(process.env['FUZZ_INPUTS'] ?? 600) / batch);
 describe('every call answers and gives nothing away, for', () => {
   const property = (calls: fc.Arbitrary<{ readonly method: Method; readonly message: Buffer }>) =>
     fc.asyncProperty(fc.array(calls, { minLength: batch, maxLength: batch }), async (sent) => {
-      client.close();
-      client = connect();
       await provide();
       const replies = await Promise.all(sent.map(({ method, message }) => send(method, message)));
       const complaints = replies.flatMap((reply, index) => complaint(sent[index]!.method, reply) ?? []);
@@ -268,6 +260,32 @@ describe('every call answers and gives nothing away, for', () => {
       for (const message of [...messages, Buffer.alloc(messageBytesMax + 1)])
         expect(complaint(method, await send(method, message))).toBeNull();
     expect(unexpected.splice(0)).toEqual([]);
+  });
+
+  it('texts that come back in the message of an error, however long', async () => {
+    const enqueue = methods.find((method) => nameOf(method) === 'EnqueueTrial')!;
+    const create = methods.find((method) => nameOf(method) === 'CreateStudy')!;
+    await provide();
+    const long = 'ä'.repeat(70_000);
+    for (const [method, value] of [
+      [enqueue, { study: 'fuzz', requestId: 'r', params: { [long]: params.x } }],
+      [
+        enqueue,
+        { study: 'fuzz', requestId: 'r', params: { kind: { kind: { $case: 'text', value: long } } } },
+      ],
+      // The message shows the beginning of a value: wherever it is cut, some of these are cut in two.
+      ...Array.from({ length: 4 }, (_, at): [Method, unknown] => [
+        create,
+        { definitionText: `name: "${'a'.repeat(at)}${'😀'.repeat(500)}"`, trials: 0, dataset: '' },
+      ]),
+      [create, { definitionText: 'k: 1\n'.repeat(2_000), trials: 0, dataset: '' }],
+    ] as const) {
+      const reply = await send(method, encoded(method, value)!);
+      expect({ ...reply, details: reply.details.slice(0, 100) }).toMatchObject({
+        code: status.INVALID_ARGUMENT,
+      });
+      expect(encodeURI(reply.details).length).toBeLessThan(8 * 1024);
+    }
   });
 
   it('and afterwards the study goes on, and all of it can be read and recomputed', async () => {
