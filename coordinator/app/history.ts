@@ -49,8 +49,13 @@ export class History {
     return { ...this.#reasons };
   }
 
-  /** False when what it holds may never have happened. `transaction` is the one that wants to use it. */
-  isTrue({ commitment }: StudyTransaction): boolean {
+  /**
+   * False when what it holds may never have happened: a transaction came to nothing, or the database was put back to an
+   * earlier state. `transaction` is the one that wants to use it.
+   */
+  isTrue(transaction: StudyTransaction): boolean {
+    if (this.#finishSequence > transaction.study().finishSequence) return false;
+    const { commitment } = transaction;
     return this.#leantOn === null || this.#leantOn === commitment || this.#leantOn.committed;
   }
 

@@ -55,7 +55,12 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
 
 /** Takes back what an ask was answered with, when the worker did not wait for the answer. False when there is nothing. */
 export async function releaseByRequest(context: AppContext, request: RequestId): Promise<boolean> {
-  for (const { id } of await context.storage.listStudies()) {
+  const studies = await context.storage.listStudies();
+  // After the list: what was leased in a study that hands out nothing any more is there by now.
+  const answered = (await context.storage.findRequests([request])).get(request);
+  if (answered !== undefined) return release(context, answered.token, 'returned');
+  for (const { id, state } of studies) {
+    if (state !== 'RUNNING') continue;
     // Inside a transaction, because that ask may be about to be answered.
     const place = await context.storage.inStudy(id, (transaction) => transaction.attemptByRequest(request));
     if (place !== null) return release(context, place.token, 'returned');

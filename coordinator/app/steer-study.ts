@@ -40,11 +40,7 @@ export async function stopStudy(context: AppContext, name: string): Promise<void
       throw new AppError('failed-precondition', `study '${name}' has finished; there is nothing to stop`);
     await transaction.setStudy({ state: 'STOPPED' });
     for (const trial of await transaction.running()) await cancelTrial(transaction, trial, nowMs);
-    for (;;) {
-      const trial = await transaction.nextWaiting(Number.MAX_SAFE_INTEGER);
-      if (trial === null) break;
-      await cancelTrial(transaction, trial, nowMs);
-    }
+    for (const trial of await transaction.waiting()) await cancelTrial(transaction, trial, nowMs);
   });
 }
 
@@ -70,13 +66,13 @@ async function cancelTrial(transaction: StudyTransaction, trial: TrialRecord, no
 /** Removes a study and all its trials. Throws failed-precondition while it is running or has running trials. */
 export async function deleteStudy(context: AppContext, name: string): Promise<void> {
   const study = await requireStudy(context, name);
-  const counts = await context.storage.countTrials(study.id);
-  if (study.state === 'RUNNING' || counts.RUNNING > 0)
-    throw new AppError(
-      'failed-precondition',
-      `study '${name}' is running; stop it first: coordinator stop ${name}`,
-    );
-  await context.storage.deleteStudy(study.id);
+  await context.storage.deleteStudy(study.id, ({ state, running }) => {
+    if (state === 'RUNNING' || running > 0)
+      throw new AppError(
+        'failed-precondition',
+        `study '${name}' is running; stop it first: coordinator stop ${name}`,
+      );
+  });
   context.histories.forget(study.id);
   context.signal.notify();
 }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { leaseToken, requestId, trialNumber, workerId } from '../../shared/core/ids.js';
 import { smallStudy, testApp, type TestApp } from '../../test/helpers/app.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
+import type { Storage } from '../storage/port.js';
 import type { Assignment } from './assignment.js';
 import { ask, type AskOutcome } from './ask.js';
 import { enqueueTrial } from './enqueue-trial.js';
@@ -204,6 +205,33 @@ describe("a trial's life", () => {
     expect((await viewStudy(app.context, 'small')).counts).toMatchObject({ CANCELLED: 2, RUNNING: 0 });
     await deleteStudy(app.context, 'small');
     await expect(viewStudy(app.context, 'small')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('stops a study of 10,000 waiting trials with one look at them', async () => {
+    const many = Array.from({ length: 10_000 }, () => ({ x: 0.5 }));
+    await app.create(smallStudy({ name: 'many', trials: 20_000, enqueue: many }));
+    const calls: Record<string, number> = {};
+    const counted = <T extends object>(target: T): T =>
+      new Proxy(target, {
+        get: (_, key) => {
+          const value: unknown = Reflect.get(target, key);
+          if (typeof value !== 'function') return value;
+          calls[String(key)] = (calls[String(key)] ?? 0) + 1;
+          return (value as (...args: unknown[]) => unknown).bind(target);
+        },
+      });
+    const { storage } = app.context;
+    const inStudy: Storage['inStudy'] = (id, work, lookups) =>
+      storage.inStudy(id, (transaction) => work(counted(transaction)), lookups);
+    const observed = new Proxy(storage, {
+      get: (target, key) =>
+        key === 'inStudy'
+          ? inStudy
+          : (Reflect.get(target, key) as (...args: unknown[]) => unknown).bind(target),
+    });
+    await stopStudy({ ...app.context, storage: observed }, 'many');
+    expect((await viewStudy(app.context, 'many')).counts).toMatchObject({ CANCELLED: 10_000, WAITING: 0 });
+    expect(calls).toEqual({ study: 1, setStudy: 1, running: 1, waiting: 1, updateTrial: 10_000 });
   });
 
   it('case 16: of two that ask for the queue at once one gets the first, the other the next or a new one', async () => {

@@ -77,6 +77,10 @@ export class MemberTransaction implements StudyTransaction {
     return this.#run(() => this.#shared.nextWaiting(gpuMemoryBytes));
   }
 
+  waiting(): Promise<readonly TrialRecord[]> {
+    return this.#run(() => this.#shared.waiting());
+  }
+
   finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]> {
     return this.#run(() => this.#shared.finishedAfter(finishSequence, limit));
   }

@@ -269,6 +269,9 @@ export interface Lookups {
   readonly token?: LeaseToken;
 }
 
+/** Looks at a study that is about to be removed; throws to keep it. */
+export type DeletionCheck = (study: { readonly state: StudyState; readonly running: number }) => void;
+
 /** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
 export interface StudyTransaction {
   /** Shared by all functions that run in the same transaction. */
@@ -288,6 +291,8 @@ export interface StudyTransaction {
    * `memoryFloorBytes` needs strictly more; unknown memory satisfies no floor).
    */
   nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null>;
+  /** All WAITING trials in number order. */
+  waiting(): Promise<readonly TrialRecord[]>;
   /** Trials with a finish sequence above the given one, in that order, `limit` at most. */
   finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]>;
   /** RUNNING trials in number order. Each may have been extended or reported on since it was read: see `trial`. */
@@ -326,8 +331,11 @@ export interface Storage {
   findStudy(name: string): Promise<StudyRecord | null>;
   /** By id, ascending. */
   listStudies(): Promise<readonly StudyRecord[]>;
-  /** Removes the study with all it owns. False when there is none. Data sets stay. */
-  deleteStudy(id: StudyId): Promise<boolean>;
+  /**
+   * Removes the study with all it owns. False when there is none. Data sets stay. `check` is called under the study's
+   * lock; where it throws, nothing is removed and `deleteStudy` rejects with its error.
+   */
+  deleteStudy(id: StudyId, check?: DeletionCheck): Promise<boolean>;
 
   /**
    * Runs `work` in a transaction that holds the lock on the study's row; what it wrote is committed when it resolves, and

@@ -21,6 +21,36 @@ const ask = (token: string, budget: number) => async (transaction: StudyTransact
 };
 
 export function describeGroups(storage: CurrentStorage): void {
+  it('lists the waiting trials by number, with what the transaction did to them', async () => {
+    const study = await created(storage());
+    const list = async (transaction: StudyTransaction) =>
+      (await transaction.waiting()).map(({ number, message }) => [number, message]);
+    await storage().inStudy(study.id, async (transaction) => {
+      expect(await list(transaction)).toEqual([]);
+      for (const message of ['a', 'b', 'c']) await transaction.insertTrial(waiting({ message }));
+      await transaction.insertTrial(running('busy'));
+      expect(await list(transaction)).toEqual([
+        [0, 'a'],
+        [1, 'b'],
+        [2, 'c'],
+      ]);
+    });
+    await storage().inStudy(study.id, async (transaction) => {
+      const [first, second] = await transaction.waiting();
+      if (first === undefined || second === undefined) throw new Error('nothing waits');
+      await transaction.updateTrial({ ...second, message: 'changed' });
+      await transaction.updateTrial({ ...first, ...completed() });
+      expect(await list(transaction)).toEqual([
+        [1, 'changed'],
+        [2, 'c'],
+      ]);
+    });
+    expect(await storage().inStudy(study.id, list)).toEqual([
+      [1, 'changed'],
+      [2, 'c'],
+    ]);
+  });
+
   describe('calls made at the same time', () => {
     it('run in the order in which they came, and each sees what those before it wrote', async () => {
       const study = await created(storage());

@@ -130,6 +130,14 @@ function describeStudies(storage: CurrentStorage): void {
         message: '',
       }),
     );
+    const seen: unknown[] = [];
+    const keep = storage().deleteStudy(study.id, (found) => {
+      seen.push(found);
+      throw new Error('keep it');
+    });
+    await expect(keep).rejects.toThrow('keep it');
+    expect(await storage().findStudy('demo')).toMatchObject({ id: study.id });
+    expect(seen).toEqual([{ state: 'RUNNING', running: (await storage().countTrials(study.id)).RUNNING }]);
     expect(await storage().deleteStudy(study.id)).toBe(true);
     expect(await storage().deleteStudy(study.id)).toBe(false);
     expect(await storage().findStudy('demo')).toBeNull();

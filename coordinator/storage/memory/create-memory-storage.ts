@@ -21,6 +21,7 @@ import {
   enqueuedTrial,
 } from '../canonical.js';
 import {
+  type DeletionCheck,
   StorageUnavailable,
   type LeaseAnswer,
   type LeasePlace,
@@ -152,9 +153,14 @@ class MemoryStorage implements Storage {
     return this.#run((database) => [...database.studies.values()].map(({ record }) => record));
   }
 
-  deleteStudy(id: StudyId): Promise<boolean> {
-    return this.#run((database) =>
-      database.queues.run(id, () => Promise.resolve(database.studies.delete(id))),
+  deleteStudy(id: StudyId, check: DeletionCheck = () => undefined): Promise<boolean> {
+    return this.#run(({ queues, studies }) =>
+      queues.run(id, async () => {
+        const study = studies.get(id);
+        if (study === undefined) return false;
+        check({ state: study.record.state, running: study.running.size });
+        return Promise.resolve(studies.delete(id));
+      }),
     );
   }
 

@@ -97,6 +97,10 @@ export class MemoryTransaction implements StudyTransaction {
     });
   }
 
+  waiting(): Promise<readonly TrialRecord[]> {
+    return this.#run(() => this.#inState('WAITING'));
+  }
+
   finishedAfter(finishSequence: number, limit: number): Promise<readonly TrialRecord[]> {
     return this.#run(() => {
       const { finished, trials } = this.#base;

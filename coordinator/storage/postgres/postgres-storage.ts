@@ -26,6 +26,7 @@ import {
 } from '../canonical.js';
 import type {
   DatasetRecord,
+  DeletionCheck,
   ConnectionCounts,
   LeaseAnswer,
   Overview,
@@ -60,6 +61,7 @@ import {
   type LateResultRow,
   type LeaseRow,
   type ReportRow,
+  type StudyLockRow,
   type StudyRow,
   type TrialRow,
   type WorkerRow,
@@ -132,10 +134,14 @@ export class PostgresStorage implements Storage {
     return (await this.#read<StudyRow>(studies.listStudies)).map(decodeStudy);
   }
 
-  async deleteStudy(id: StudyId): Promise<boolean> {
+  async deleteStudy(id: StudyId, check?: DeletionCheck): Promise<boolean> {
     return this.#database.transaction(async (client) => {
       // A long study has many rows, and a transaction on it may still be under way.
       await client.query("set local statement_timeout = 0; set local lock_timeout = '60s'");
+      const [lock] = await query<StudyLockRow>(client, studies.lockStudy, [id]);
+      if (lock === undefined) return false;
+      const running = await query(client, trials.runningParams, [id]);
+      check?.({ state: lock.state, running: running.length });
       return (await execute(client, studies.deleteStudy, [id])) > 0;
     });
   }

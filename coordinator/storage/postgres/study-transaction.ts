@@ -108,8 +108,8 @@ export class PostgresTransaction implements StudyTransaction {
   /** The commit has happened. */
   committed(): void {
     this.commitment.committed = true;
-    const { finished, trials } = this.#writes;
-    this.#options.picture.apply(this.#version, { trials, finished });
+    const { finished } = this.#writes;
+    this.#options.picture.apply(this.#version, { trials: this.#writes.trials(), finished });
   }
 
   study(): StudyRecord {
@@ -130,7 +130,7 @@ export class PostgresTransaction implements StudyTransaction {
   trialByEnqueueRequest(requestId: RequestId): Promise<TrialRecord | null> {
     return this.#run(async () => {
       const wanted = canonicalRequest(requestId);
-      for (const trial of this.#writes.trials) if (trial.enqueueRequestId === wanted) return trial;
+      for (const trial of this.#writes.trials()) if (trial.enqueueRequestId === wanted) return trial;
       const [stored] = await this.#readTrials(trialByEnqueueRequest, [wanted]);
       return stored === undefined ? null : (this.#writes.trial(stored.number) ?? stored);
     });
@@ -147,8 +147,18 @@ export class PostgresTransaction implements StudyTransaction {
         if (fits && (next === null || trial.number < next.number)) next = trial;
       };
       for (const trial of stored.values()) if (!this.#writes.has(trial.number)) consider(trial);
-      for (const trial of this.#writes.trials) if (trial.state === 'WAITING') consider(trial);
+      for (const trial of this.#writes.trials()) if (trial.state === 'WAITING') consider(trial);
       return next;
+    });
+  }
+
+  waiting(): Promise<readonly TrialRecord[]> {
+    return this.#run(async () => {
+      const waiting: TrialRecord[] = [];
+      for (const trial of (await this.#waiting()).values())
+        if (!this.#writes.has(trial.number)) waiting.push(trial);
+      for (const trial of this.#writes.trials()) if (trial.state === 'WAITING') waiting.push(trial);
+      return waiting.sort((left, right) => left.number - right.number);
     });
   }
 
@@ -166,7 +176,7 @@ export class PostgresTransaction implements StudyTransaction {
   running(): Promise<readonly TrialRecord[]> {
     return this.#run(async () => {
       const stored = await this.#readTrials(runningTrials, []);
-      const own = Array.from(this.#writes.trials).filter(({ state }) => state === 'RUNNING');
+      const own = Array.from(this.#writes.trials()).filter(({ state }) => state === 'RUNNING');
       const others = stored.filter(({ number }) => !this.#writes.has(number));
       return [...others, ...own].sort((left, right) => left.number - right.number);
     });
@@ -177,7 +187,7 @@ export class PostgresTransaction implements StudyTransaction {
       const running: RunningParams[] = [];
       for (const [number, params] of await this.#running())
         if (!this.#writes.has(number)) running.push({ number, params });
-      for (const { state, number, params } of this.#writes.trials)
+      for (const { state, number, params } of this.#writes.trials())
         if (state === 'RUNNING' && params !== null) running.push({ number, params });
       return running.sort((left, right) => left.number - right.number);
     });

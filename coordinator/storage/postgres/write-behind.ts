@@ -23,8 +23,8 @@ export class WriteBehind {
   /** In the order of finishing. */
   readonly finished: TrialRecord[] = [];
 
-  get trials(): Iterable<TrialRecord> {
-    return Array.from(this.#trials.values(), ({ trial }) => trial);
+  *trials(): Iterable<TrialRecord> {
+    for (const { trial } of this.#trials.values()) yield trial;
   }
 
   trial(number: TrialNumber): TrialRecord | null {
