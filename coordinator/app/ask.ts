@@ -6,6 +6,7 @@ import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import { leaseName } from '../../shared/platform/log.js';
 import {
+  CallEnded,
   RequestTaken,
   type Lease,
   type LeasePlace,
@@ -63,15 +64,31 @@ export async function ask(
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
   const startMs = clock.nowMs();
   const untilMs = startMs + (request.ahead === true ? 0 : request.waitMs);
-  const asking: Asking = { context, request, worker, signal, reasons: new Map() };
+  const asking: Asking = { context, request, worker, signal, reasons: new Map(), seen: -1 };
   let answer = await askServedStudies(asking);
-  let held = false;
+  if (answer === null && !signal.aborted && clock.nowMs() < untilMs) {
+    const endWaiting = caches.asks.beginWaiting();
+    try {
+      answer = await waitForWork(asking, untilMs);
+    } finally {
+      endWaiting();
+    }
+  }
+  if (answer?.kind === 'assigned')
+    noteAssigned(context, answer.assignment, { worker: request.workerId, startMs });
+  return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
+}
+
+/** Held until there is work. Null when there was none in time. */
+async function waitForWork(asking: Asking, untilMs: number): Promise<AskOutcome | null> {
+  const { context, worker, signal, reasons } = asking;
+  const { clock, caches, observer } = context;
+  let answer: AskOutcome | null = null;
   while (answer === null && !signal.aborted && clock.nowMs() < untilMs) {
-    held = true;
-    const released = context.observer?.holding();
+    const released = observer?.holding();
     const woken = await caches.asks.hold({
       ...{ untilMs, signal, memoryBytes: worker.gpuMemoryBytes },
-      studies: [...asking.reasons.keys()],
+      ...{ studies: [...reasons.keys()], seen: asking.seen },
     });
     released?.();
     if (woken.kind === 'over') break;
@@ -79,10 +96,7 @@ export async function ask(
     else answer = await lookAt(asking, { ...woken, turn: true });
   }
   // A copy of this ask may have been answered while this one waited.
-  if (held && answer === null && !signal.aborted) answer = await answeredElsewhere(asking);
-  if (answer?.kind === 'assigned')
-    noteAssigned(context, answer.assignment, { worker: request.workerId, startMs });
-  return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
+  return answer === null && !signal.aborted ? answeredElsewhere(asking) : answer;
 }
 
 function noteAssigned(
@@ -103,6 +117,8 @@ interface Asking {
   readonly signal: AbortSignal;
   /** The studies that are served to this worker, and why there was nothing in them. */
   readonly reasons: Map<StudyId, NothingReason>;
+  /** Version of the studies that `reasons` is about. */
+  seen: number;
 }
 
 interface Look {
@@ -119,10 +135,10 @@ const mostHopeful = (reasons: readonly NothingReason[]): NothingReason =>
 
 /** Looks at the studies that may have work, one after the other. Null when there was nothing. */
 async function askServedStudies(asking: Asking): Promise<AskOutcome | null> {
-  const { context, request, worker, reasons } = asking;
+  const { context, worker, reasons } = asking;
   const { asks } = context.caches;
   let skipped = false;
-  for (const study of await servedStudies(context, request)) {
+  for (const study of await servedStudies(asking)) {
     const { id } = study;
     const gate = asks.gate(id);
     const reason = gate.reasonFor(worker.gpuMemoryBytes, context.clock.nowMs());
@@ -147,22 +163,25 @@ async function lookAt(
   const looked = context.observer?.looking();
   let end: LookEnd = 'failed';
   try {
-    const look = await askOneStudy(context, request, study, (transaction) =>
-      signal.aborted
-        ? Promise.resolve(nothing('all-running'))
-        : askInStudy(context, transaction, request, worker),
+    const look = await context.histories.withHistory(context.storage, () =>
+      askOneStudy(asking, study, (transaction) =>
+        signal.aborted
+          ? Promise.resolve(nothing('all-running'))
+          : askInStudy(context, transaction, request, worker),
+      ),
     );
-    if (look === null) reasons.delete(study);
-    else if (look.outcome.kind === 'assigned' || look.answeredBefore) {
+    // Looked at last, it comes last: where looks take long, no study keeps the others waiting.
+    reasons.delete(study);
+    if (look === null) return null;
+    if (look.outcome.kind === 'assigned' || look.answeredBefore) {
       end = 'assigned';
       return look.outcome;
-    } else {
-      reasons.set(study, look.outcome.reason);
-      if (look.outcome.reason === 'needs-more-memory') context.observer?.withheld(study);
-      // Asks ahead, and those that ended meanwhile, find nothing where others may find something.
-      if (request.ahead !== true && !signal.aborted) end = look.outcome.reason;
-      else if (turn) end = 'passed';
     }
+    reasons.set(study, look.outcome.reason);
+    if (look.outcome.reason === 'needs-more-memory') context.observer?.withheld(study);
+    // Asks ahead, and those that ended meanwhile, find nothing where others may find something.
+    if (request.ahead !== true && !signal.aborted) end = look.outcome.reason;
+    else if (turn) end = 'passed';
     return null;
   } finally {
     if (end !== 'failed') looked?.(end === 'assigned' ? 'assigned' : 'empty');
@@ -180,24 +199,27 @@ async function answeredElsewhere({ context, request }: Asking): Promise<AskOutco
   return look?.outcome ?? null;
 }
 
-/** Notes which studies are served now; those that are new have to be looked at. */
-async function noteStudies({ context, request, reasons }: Asking): Promise<void> {
-  const served = new Set((await servedStudies(context, request)).map(({ id }) => id));
-  for (const id of reasons.keys()) if (!served.has(id)) reasons.delete(id);
-  for (const id of served) if (!reasons.has(id)) reasons.set(id, 'all-running');
+/** Notes which studies are served now; those that are new have to be looked at, before the others. */
+async function noteStudies(asking: Asking): Promise<void> {
+  const { reasons } = asking;
+  const served = (await servedStudies(asking)).map(({ id }) => id);
+  const before = [...reasons];
+  reasons.clear();
+  for (const id of served) if (!before.some(([known]) => known === id)) reasons.set(id, 'all-running');
+  for (const [id, reason] of before) if (served.includes(id)) reasons.set(id, reason);
 }
 
 /** Null when the study is gone. */
 async function askOneStudy(
-  context: AppContext,
-  request: AskRequest,
+  { context, request, signal }: Asking,
   study: StudyId,
   work: (transaction: StudyTransaction) => Promise<Look | { readonly elsewhere: StudyId }>,
 ): Promise<Look | null> {
   try {
-    const look = await context.storage.inStudy(study, work, { request: request.requestId });
+    const look = await context.storage.inStudy(study, work, { request: request.requestId, signal });
     if (look === null || 'outcome' in look) return look;
   } catch (error) {
+    if (error instanceof CallEnded) return nothing('all-running');
     // A copy of this ask has got a lease in another study just now.
     if (!(error instanceof RequestTaken)) throw error;
   }
@@ -223,9 +245,11 @@ async function answerAgain(
   return assigned(context, transaction, trial);
 }
 
-async function servedStudies(context: AppContext, request: AskRequest): Promise<readonly StudyRecord[]> {
+async function servedStudies(asking: Asking): Promise<readonly StudyRecord[]> {
+  const { context, request } = asking;
   const { serves } = context.settings;
-  const all = await context.caches.asks.studies();
+  const { records: all, version } = await context.caches.asks.studies();
+  asking.seen = version;
   let named = all;
   if (request.study !== null) {
     named = all.filter(({ definition }) => definition.name === request.study);

@@ -15,8 +15,17 @@ export type Woken =
   | { readonly kind: 'studies' }
   | { readonly kind: 'over' };
 
+/** All studies as they were at one moment. */
+export interface KnownStudies {
+  readonly records: readonly StudyRecord[];
+  /** Another one when the studies or their states are others; −1 for a reading that was out of date when it came. */
+  readonly version: number;
+}
+
 export interface HoldRequest {
   readonly studies: readonly StudyId[];
+  /** Of the studies that the ask has last seen: it is woken when there are others. */
+  readonly seen: number;
   readonly memoryBytes: number | null;
   readonly untilMs: number;
   /** Ends the waiting. */
@@ -37,10 +46,16 @@ interface Parts {
 export class HeldAsks {
   readonly #parts: Parts;
   readonly #gates = new Map<StudyId, StudyGate>();
-  /** Wakes each held ask because the studies have changed. */
-  readonly #held = new Set<() => void>();
+  /** Wakes each held ask because the studies have changed; with the version that it has seen. */
+  readonly #held = new Map<() => void, number>();
   readonly #requests: Batcher<RequestId, LeasePlace | null>;
-  #studies: { readonly records: Promise<readonly StudyRecord[]>; readonly readAtMs: number } | null = null;
+  #studies: { readonly known: Promise<KnownStudies>; readonly readAtMs: number } | null = null;
+  /** Ids and states of the studies as last read; null before the first reading. */
+  #picture: string | null = null;
+  /** Counts changes of `#picture`, and those that this process made. */
+  #version = 0;
+  /** Asks that wait: held, or between one hold and the next. */
+  #waiting = 0;
   #polling = false;
 
   constructor(parts: Parts) {
@@ -71,21 +86,23 @@ export class HeldAsks {
   }
 
   /** All studies, read at most once per poll interval and after every change that this process made. */
-  studies(): Promise<readonly StudyRecord[]> {
-    const { clock, storage, pollIntervalMs } = this.#parts;
-    const nowMs = clock.nowMs();
-    if (this.#studies === null || Math.abs(nowMs - this.#studies.readAtMs) >= pollIntervalMs) {
-      const read = { records: storage.listStudies(), readAtMs: nowMs };
-      this.#studies = read;
-      read.records.catch(() => {
-        if (this.#studies === read) this.#studies = null;
-      });
-    }
-    return this.#studies.records;
+  studies(): Promise<KnownStudies> {
+    const { clock, pollIntervalMs } = this.#parts;
+    const known = this.#studies;
+    if (known !== null && Math.abs(clock.nowMs() - known.readAtMs) < pollIntervalMs) return known.known;
+    return this.#readStudies();
+  }
+
+  /** An ask begins to wait: until it calls what this returns, the store is looked at once per poll interval. */
+  beginWaiting(): () => void {
+    this.#waiting += 1;
+    if (!this.#polling) void this.#poll();
+    return () => void (this.#waiting -= 1);
   }
 
   /** Holds an ask. */
-  async hold({ studies, memoryBytes, untilMs, signal }: HoldRequest): Promise<Woken> {
+  async hold({ studies, seen, memoryBytes, untilMs, signal }: HoldRequest): Promise<Woken> {
+    if (seen !== this.#version) return { kind: 'studies' };
     const { clock } = this.#parts;
     const ended = new AbortController();
     const end = (): void => ended.abort(wokenUp);
@@ -109,11 +126,10 @@ export class HeldAsks {
       for (const [, gate] of gates) gate.leave(ask);
       this.#held.delete(changed);
     };
-    this.#held.add(changed);
+    this.#held.set(changed, seen);
     for (const [, gate] of gates) if (!ended.signal.aborted) gate.join(ask);
     if (ended.signal.aborted) return woken;
     signal.addEventListener('abort', end, { once: true });
-    if (!this.#polling) void this.#poll();
     if (!signal.aborted) await clock.sleep(untilMs - clock.nowMs(), ended.signal);
     signal.removeEventListener('abort', end);
     leave();
@@ -122,24 +138,42 @@ export class HeldAsks {
 
   #studiesChanged(): void {
     this.#studies = null;
-    for (const wake of [...this.#held]) wake();
+    this.#version += 1;
+    for (const wake of [...this.#held.keys()]) wake();
     for (const [study, gate] of this.#gates) {
       gate.open();
       if (!gate.isUsed) this.#gates.delete(study);
     }
   }
 
-  /** Never rejects. */
+  #readStudies(): Promise<KnownStudies> {
+    const { clock, storage } = this.#parts;
+    const known = storage.listStudies().then((records) => {
+      // A change of this process, or a later reading, has overtaken it.
+      if (this.#studies !== read) return { records, version: -1 };
+      const picture = records.map(({ id, state }) => `${id} ${state}`).join();
+      if (picture !== this.#picture) this.#version += 1;
+      this.#picture = picture;
+      return { records, version: this.#version };
+    });
+    const read = { known, readAtMs: clock.nowMs() };
+    this.#studies = read;
+    known.catch(() => {
+      if (this.#studies === read) this.#studies = null;
+    });
+    return known;
+  }
+
+  /** Looks at the store while asks wait; never rejects. */
   async #poll(): Promise<void> {
     this.#polling = true;
     const { clock, pollIntervalMs } = this.#parts;
-    let before = '';
-    while (this.#held.size > 0) {
+    for (;;) {
       await clock.sleep(pollIntervalMs);
+      if (this.#waiting === 0) break;
       try {
-        const studies = (await this.studies()).map(({ id, state }) => `${id} ${state}`).join();
-        if (before !== '' && studies !== before) for (const wake of [...this.#held]) wake();
-        before = studies;
+        await this.#readStudies();
+        for (const [wake, seen] of [...this.#held]) if (seen !== this.#version) wake();
       } catch {
         // The store is away; the looks of the held asks will say so.
       }

@@ -1,10 +1,156 @@
-import { expect, it } from 'vitest';
-import { studyId } from '../../shared/core/ids.js';
+import { describe, expect, it } from 'vitest';
+import { leaseToken, studyId, workerId, type StudyId } from '../../shared/core/ids.js';
 import { smallStudy, testApp } from '../../test/helpers/app.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
-import type { Storage } from '../storage/port.js';
-import { Histories } from './history.js';
+import { StorageUnavailable, type Storage, type StudyTransaction } from '../storage/port.js';
+import { Histories, HistoryBehind } from './history.js';
 import { tell } from './tell.js';
+import { viewStudy } from './study-view.js';
+
+/** More finished trials than are read in one go. */
+const finished = 2_500;
+
+async function insertFinished(transaction: StudyTransaction): Promise<void> {
+  await transaction.insertTrial({
+    ...{ state: 'COMPLETE', reason: 'finished', params: { x: 0.5, c: 'a' }, offGrid: false, given: null },
+    ...{ watermark: null, enqueueRequestId: null, values: [0.5], metrics: {}, attempt: 1, message: '' },
+    ...{ retries: { error: 0, timeout: 0, lost: 0 }, memoryFloorBytes: null, cancelRequested: false },
+    ...{
+      lease: null,
+      worker: workerId('w1'),
+      lastReport: null,
+      createdAtMs: 0,
+      startedAtMs: 0,
+      finishedAtMs: 0,
+    },
+  });
+}
+
+async function studyWithHistory(storage: Storage): Promise<StudyId> {
+  const app = testApp(storage);
+  await app.create(smallStudy({ trials: 2 * finished }));
+  const [study] = await storage.listStudies();
+  if (study === undefined) throw new Error('no study');
+  await storage.inStudy(study.id, async (transaction) => {
+    for (let each = 0; each < finished; each += 1) await insertFinished(transaction);
+  });
+  return study.id;
+}
+
+/** What `upToDate` reads while the study is locked. */
+async function underLock(storage: Storage, study: StudyId, histories: Histories) {
+  let rows = 0;
+  const best = await storage.inStudy(study, async (transaction) => {
+    const counted = new Proxy(transaction, {
+      get: (target, key: keyof StudyTransaction) => {
+        if (key === 'commitment') return target.commitment;
+        if (key !== 'finishedAfter') return target[key].bind(target);
+        return async (...args: Parameters<StudyTransaction['finishedAfter']>) => {
+          const page = await target.finishedAfter(...args);
+          rows += page.length;
+          return page;
+        };
+      },
+    });
+    const history = await histories.upToDate(counted);
+    return history.states.COMPLETE;
+  });
+  return { rows, complete: best };
+}
+
+describe('a history', () => {
+  it('is read outside of transactions where that takes long', async () => {
+    const storage = createMemoryStorage();
+    const study = await studyWithHistory(storage);
+    const histories = new Histories();
+    await expect(underLock(storage, study, histories)).rejects.toBeInstanceOf(HistoryBehind);
+    const calls = Array.from({ length: 3 }, () =>
+      histories.withHistory(storage, () => underLock(storage, study, histories)),
+    );
+    for (const call of calls) expect(await call).toEqual({ rows: 0, complete: finished });
+  });
+
+  it('is read there again after a transaction that it leant on came to nothing', async () => {
+    const storage = createMemoryStorage();
+    const study = await studyWithHistory(storage);
+    const histories = new Histories();
+    await histories.withHistory(storage, () => underLock(storage, study, histories));
+    const rolledBack = storage.inStudy(study, async (transaction) => {
+      await insertFinished(transaction);
+      await histories.upToDate(transaction);
+      throw new Error('rolled back');
+    });
+    await expect(rolledBack).rejects.toThrow('rolled back');
+    const seen = await histories.withHistory(storage, () => underLock(storage, study, histories));
+    expect(seen).toEqual({ rows: 0, complete: finished });
+  });
+
+  it('is read anew after a reading that failed half-way', async () => {
+    const storage = createMemoryStorage();
+    const study = await studyWithHistory(storage);
+    const [record] = await storage.listStudies();
+    const histories = new Histories();
+    let pages = 0;
+    const failing = new Proxy(storage, {
+      get: (target, key: keyof Storage) => {
+        if (key !== 'listFinished') return target[key].bind(target);
+        return (...args: Parameters<Storage['listFinished']>) =>
+          (pages += 1) === 2 ? Promise.reject(new StorageUnavailable('away')) : target.listFinished(...args);
+      },
+    });
+    await expect(histories.prepare(failing, record!)).rejects.toThrow('away');
+    await histories.prepare(failing, record!);
+    expect(await underLock(storage, study, histories)).toEqual({ rows: 0, complete: finished });
+  });
+
+  it('gives up when readings never help', async () => {
+    const call = histories().withHistory(createMemoryStorage(), () =>
+      Promise.reject(new HistoryBehind({ id: 1, definition: smallStudy() } as never)),
+    );
+    await expect(call).rejects.toBeInstanceOf(StorageUnavailable);
+  });
+});
+
+const histories = (): Histories => new Histories();
+
+describe('a view of a study', () => {
+  it('counts states and reasons at one moment, though results come meanwhile', async () => {
+    const inner = createMemoryStorage();
+    const app = testApp(inner);
+    await app.register('w1');
+    await app.create(smallStudy());
+    const tokens: string[] = [];
+    for (let each = 0; each < 4; each += 1) {
+      const outcome = await app.ask();
+      if (outcome.kind === 'assigned') tokens.push(outcome.assignment.token);
+    }
+    const result = async (): Promise<void> => {
+      const token = tokens.pop();
+      if (token === undefined) return;
+      const outcome = { kind: 'completed', metrics: { auc: 0.5, dir_acc: 0.5 } } as const;
+      await tell(app.context, { token: leaseToken(token), outcome, peakMemoryBytes: null });
+    };
+    await result();
+    const meanwhile: readonly (keyof Storage)[] = ['countTrials', 'countAttempts', 'listWorkers'];
+    const storage = new Proxy(inner, {
+      get: (target, key: keyof Storage) => {
+        const method = (target[key] as (...args: unknown[]) => Promise<unknown>).bind(target);
+        if (!meanwhile.includes(key)) return method;
+        return async (...args: unknown[]) => {
+          await result();
+          return method(...args);
+        };
+      },
+    });
+    const { counts, reasons, best } = await viewStudy({ ...app.context, storage }, 'small');
+    expect(tokens.length).toBeLessThan(3);
+    expect({ counts, reasons }).toEqual({
+      counts: { WAITING: 0, RUNNING: 3, COMPLETE: 1, PRUNED: 0, FAIL: 0, CANCELLED: 0 },
+      reasons: { finished: 1 },
+    });
+    expect(best).toHaveLength(1);
+  });
+});
 
 /** A store with one study, this many of its trials finished. */
 async function storeWith(finished: number): Promise<Storage> {

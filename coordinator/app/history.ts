@@ -6,24 +6,48 @@ import type { Params } from '../../shared/core/space/parameter.js';
 import type { Objective, StudyDefinition } from '../../shared/core/study/definition.js';
 import { objectiveValues } from '../../shared/core/study/objective.js';
 import { BestSoFar } from '../../shared/core/study/ranking.js';
-import type { TrialReason } from '../../shared/core/study/trial.js';
-import type { Commitment, Storage, StudyRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
+import type { TrialReason, TrialState } from '../../shared/core/study/trial.js';
+import {
+  StorageUnavailable,
+  type Commitment,
+  type Storage,
+  type StudyRecord,
+  type StudyTransaction,
+  type TrialRecord,
+} from '../storage/port.js';
 import { silentAppObserver, type AppObserver } from './observer.js';
 
-/** Rows read per query while a history catches up. */
+/** Rows read per query while a history catches up, and at most while it holds the study's lock. */
 const pageSize = 1_000;
+
+/** Readings outside of transactions before a call gives up. */
+const readingsMax = 5;
+
+/** A history is missing, or so far behind that it has to be read without holding the study's lock. */
+export class HistoryBehind extends Error {
+  override readonly name = 'HistoryBehind';
+  readonly study: StudyRecord;
+
+  constructor(study: StudyRecord) {
+    super(`the history of study '${study.definition.name}' has to be read first`);
+    this.study = study;
+  }
+}
+
+type FinishedState = Exclude<TrialState, 'WAITING' | 'RUNNING'>;
 
 /**
  * The projection of one study: its finished trials as the sampler sees them, folded into its model one by one, and what
  * else is asked of all of them; the trials themselves, which take many times as much memory, are not kept. A cache: it
  * can be dropped at any time, and is brought up to date inside the transaction that uses it. What it reads there is
  * committed, because every finish happens under the study's lock, or it finished earlier in the same transaction: should
- * that one come to nothing, the projection is no longer true and another is made.
+ * that one come to nothing, the projection is no longer true and another is made, before the call runs again.
  */
 export class History {
   readonly #objectives: readonly Objective[];
   readonly #best: BestSoFar;
   readonly #reasons: Partial<Record<TrialReason, number>> = {};
+  readonly #states: Record<FinishedState, number> = { COMPLETE: 0, PRUNED: 0, FAIL: 0, CANCELLED: 0 };
   readonly #observer: AppObserver;
   #finishSequence = 0;
   /** The latest transaction whose own finishes were folded in. */
@@ -47,6 +71,16 @@ export class History {
   /** Finished trials, of all finished states, by reason. */
   get reasons(): Readonly<Partial<Record<TrialReason, number>>> {
     return { ...this.#reasons };
+  }
+
+  /** How many finished trials it does not know yet. */
+  behind(study: StudyRecord): number {
+    return study.finishSequence - this.#finishSequence;
+  }
+
+  /** Finished trials that it knows, by state. */
+  get states(): Readonly<Record<FinishedState, number>> {
+    return { ...this.#states };
   }
 
   /**
@@ -89,6 +123,11 @@ export class History {
   #fold(trial: TrialRecord): void {
     assert(trial.finishSequence === this.#finishSequence + 1, 'finished trials come in finish order');
     this.#finishSequence = trial.finishSequence;
+    assert(
+      trial.state !== 'WAITING' && trial.state !== 'RUNNING',
+      'a trial with a finish sequence has finished',
+    );
+    this.#states[trial.state] += 1;
     if (trial.reason !== null) this.#reasons[trial.reason] = (this.#reasons[trial.reason] ?? 0) + 1;
     const seen = asFinishedTrial(this.#objectives, trial);
     if (seen === null) return;
@@ -152,20 +191,50 @@ export class Histories {
    * Reads the history of a study that this process has not worked for yet, without holding its lock: others can tell
    * results meanwhile. Ends at once for a study that it knows.
    */
-  async prepare(storage: Storage, { id, definition }: StudyRecord): Promise<void> {
-    if (this.#byStudy.has(id)) return this.#readings.get(id);
-    const history = new History(definition, this.#observer);
-    this.#byStudy.set(id, history);
-    const reading = history.catchUp(storage, id).finally(() => this.#readings.delete(id));
-    this.#readings.set(id, reading);
-    return reading;
+  async prepare(storage: Storage, study: StudyRecord): Promise<void> {
+    if (this.#byStudy.has(study.id)) return this.#readings.get(study.id);
+    return this.#read(storage, study);
   }
 
-  /** The study's history as of this transaction. */
+  /** Runs a call that may end with `HistoryBehind`: again once the history has been read. */
+  async withHistory<T>(storage: Storage, call: () => Promise<T>): Promise<T> {
+    for (let readings = 0; ; readings += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!(error instanceof HistoryBehind)) throw error;
+        if (readings === readingsMax)
+          throw new StorageUnavailable(`${error.message}, and that came to nothing again and again`);
+        await this.#read(storage, error.study);
+      }
+    }
+  }
+
+  /** The study's history as of this transaction. Rejects with `HistoryBehind` where that would take long. */
   async upToDate(transaction: StudyTransaction): Promise<History> {
     const history = this.asItIs(transaction);
+    const study = transaction.study();
+    if (history.behind(study) > pageSize) throw new HistoryBehind(study);
     await history.refresh(transaction);
     return history;
+  }
+
+  /** Readings of one study are one reading. */
+  #read(storage: Storage, { id, definition }: StudyRecord): Promise<void> {
+    const reading = this.#readings.get(id);
+    if (reading !== undefined) return reading;
+    const history = this.#byStudy.get(id) ?? new History(definition, this.#observer);
+    this.#byStudy.set(id, history);
+    const read = history
+      .catchUp(storage, id)
+      .catch((error: unknown) => {
+        // What it has read is good for nothing but a longer reading under the lock.
+        if (this.#byStudy.get(id) === history) this.#byStudy.delete(id);
+        throw error;
+      })
+      .finally(() => this.#readings.delete(id));
+    this.#readings.set(id, read);
+    return read;
   }
 
   /** The study's history, whatever it has seen: enough for a sampler that looks at nothing. */

@@ -1,8 +1,9 @@
 import type { StudyView } from '../../shared/core/study/study.js';
 import type { Trial, TrialState } from '../../shared/core/study/trial.js';
-import type { StudyRecord, TrialRecord } from '../storage/port.js';
+import type { StudyRecord, TrialCounts, TrialRecord } from '../storage/port.js';
 import type { AppContext } from './context.js';
 import { studyNotFound } from './errors.js';
+import type { History } from './history.js';
 
 /** The study of that name; throws `AppError` not-found. */
 export async function requireStudy(context: AppContext, name: string): Promise<StudyRecord> {
@@ -24,17 +25,23 @@ export async function listStudies(context: AppContext): Promise<readonly StudyVi
 
 async function view(context: AppContext, found: StudyRecord): Promise<StudyView> {
   const { storage, clock, settings, histories } = context;
-  const read = await storage.inStudy(found.id, async (transaction) => ({
-    study: transaction.study(),
-    history: await histories.upToDate(transaction),
-  }));
+  const read = await histories.withHistory(storage, () =>
+    storage.inStudy(found.id, async (transaction) => {
+      const history = await histories.upToDate(transaction);
+      const running = (await transaction.runningParams()).length;
+      // All of one moment: others may use the history further as soon as this transaction is over.
+      const { reasons, best, states } = history;
+      return {
+        study: transaction.study(),
+        reasons,
+        best,
+        counts: countsOf(transaction.study(), states, running),
+      };
+    }),
+  );
   if (read === null) throw studyNotFound(found.definition.name);
-  const { study, history } = read;
-  const [counts, attempts, workers] = await Promise.all([
-    storage.countTrials(study.id),
-    storage.countAttempts(study.id),
-    storage.listWorkers(),
-  ]);
+  const { study, counts, reasons, best } = read;
+  const [attempts, workers] = await Promise.all([storage.countAttempts(study.id), storage.listWorkers()]);
   const aliveSinceMs = clock.nowMs() - settings.leaseTtlMs;
   const { definition, state, trialsMax, definitionText, definitionHash, dataset, createdAtMs } = study;
   return {
@@ -49,13 +56,19 @@ async function view(context: AppContext, found: StudyRecord): Promise<StudyView>
       dataset,
       createdAtMs,
     },
-    reasons: history.reasons,
+    reasons,
     oomAttempts: attempts.oom ?? 0,
     attempts,
-    best: history.best,
+    best,
     workersAlive: workers.filter(({ lastSeenAtMs }) => lastSeenAtMs >= aliveSinceMs).length,
   };
 }
+
+const countsOf = (
+  { nextNumber, finishSequence }: StudyRecord,
+  finished: History['states'],
+  running: number,
+): TrialCounts => ({ ...finished, RUNNING: running, WAITING: nextNumber - finishSequence - running });
 
 /** Trials per page at most. */
 export const trialPageMax = 1_000;

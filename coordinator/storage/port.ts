@@ -41,6 +41,15 @@ export class RequestTaken extends Error {
   }
 }
 
+/** Whoever made the call had gone before its turn came: nothing was done. */
+export class CallEnded extends Error {
+  override readonly name = 'CallEnded';
+
+  constructor() {
+    super('the call ended before its turn came');
+  }
+}
+
 export interface NewStudy {
   readonly definition: StudyDefinition;
   /** The study file as the user wrote it. */
@@ -272,6 +281,12 @@ export interface Lookups {
 /** Looks at a study that is about to be removed; throws to keep it. */
 export type DeletionCheck = (study: { readonly state: StudyState; readonly running: number }) => void;
 
+/** What a store is told of a call on a study. */
+export interface CallOptions extends Lookups {
+  /** Aborts when nobody waits for the answer any more: a call whose turn has not come by then rejects with `CallEnded`. */
+  readonly signal?: AbortSignal;
+}
+
 /** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
 export interface StudyTransaction {
   /** Shared by all functions that run in the same transaction. */
@@ -346,7 +361,7 @@ export interface Storage {
   inStudy<T>(
     id: StudyId,
     work: (transaction: StudyTransaction) => Promise<T>,
-    lookups?: Lookups,
+    options?: CallOptions,
   ): Promise<T | null>;
 
   /** By number, ascending. */

@@ -5,11 +5,19 @@
  *
  * One call cannot harm the others: where it rejects before it wrote anything, only it rejects. Where something was
  * written, or where the store refuses what the group wrote, nothing is committed and the calls run again, each in a
- * transaction of its own.
+ * transaction of its own. Where the store is away, all who wait hear it at once.
+ *
+ * A group ends by size and by time, and lets other work of the process have its turn: suggestions take milliseconds each.
  */
 import type { StudyId } from '../../shared/core/ids.js';
 import { MemberTransaction } from './member-transaction.js';
-import { StorageUnavailable, type Lookups, type StudyTransaction } from './port.js';
+import {
+  CallEnded,
+  StorageUnavailable,
+  type CallOptions,
+  type Lookups,
+  type StudyTransaction,
+} from './port.js';
 
 export type Work<T> = (transaction: StudyTransaction) => Promise<T>;
 
@@ -23,12 +31,30 @@ export type RunTransaction = (
   lookups: readonly Lookups[],
 ) => Promise<boolean>;
 
-/** Calls that share a transaction at most: bounds what is lost by one that fails, and how long the lock is held. */
+/** Calls that share a transaction at most: bounds what is lost by one that fails. */
 export const groupSizeMax = 128;
+
+/** No further call joins a transaction that has run its calls for this long, ms: bounds how long the lock is held. */
+export const groupMsMax = 50;
+
+/** After this long, ms, other work of the process has its turn before the next call of a group. */
+export const breatheMs = 10;
+
+/** Time as groups measure it, and how they let other work have its turn. */
+export interface GroupPace {
+  /** Milliseconds since any moment; never goes back. */
+  readonly nowMs: () => number;
+  readonly breathe: () => Promise<void>;
+}
+
+const realPace: GroupPace = {
+  nowMs: () => performance.now(),
+  breathe: () => new Promise((resolve) => setImmediate(resolve)),
+};
 
 interface Member {
   readonly work: Work<unknown>;
-  readonly lookups: Lookups;
+  readonly options: CallOptions;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -38,17 +64,19 @@ type Result =
 
 export class StudyGroups {
   readonly #runTransaction: RunTransaction;
+  readonly #pace: GroupPace;
   /** Calls that wait, by study; there is an entry exactly while a transaction is under way. */
   readonly #waiting = new Map<StudyId, Member[]>();
 
-  constructor(runTransaction: RunTransaction) {
+  constructor(runTransaction: RunTransaction, pace: GroupPace = realPace) {
     this.#runTransaction = runTransaction;
+    this.#pace = pace;
   }
 
   /** `Storage.inStudy`. */
-  run<T>(study: StudyId, work: Work<T>, lookups: Lookups = {}): Promise<T | null> {
+  run<T>(study: StudyId, work: Work<T>, options: CallOptions = {}): Promise<T | null> {
     return new Promise<T | null>((resolve, reject) => {
-      const member: Member = { work, lookups, resolve: (value) => resolve(value as T | null), reject };
+      const member: Member = { work, options, resolve: (value) => resolve(value as T | null), reject };
       const waiting = this.#waiting.get(study);
       if (waiting !== undefined) {
         waiting.push(member);
@@ -64,29 +92,87 @@ export class StudyGroups {
     // Calls that are made in the same turn belong together.
     await Promise.resolve();
     const waiting = this.#waiting.get(study) ?? [];
-    while (waiting.length > 0) await this.#runGroup(study, waiting.splice(0, groupSizeMax));
+    while (waiting.length > 0) {
+      const group = takeGroup(waiting);
+      if (group.length === 0) continue;
+      try {
+        waiting.unshift(...(await this.#runGroup(study, group)));
+      } catch (error) {
+        // The store is away: who waits would learn it no sooner from a try of its own, and many give up meanwhile.
+        for (const member of waiting.splice(0)) member.reject(error);
+      }
+    }
     this.#waiting.delete(study);
   }
 
-  async #runGroup(study: StudyId, members: readonly Member[]): Promise<void> {
+  /** Answers these calls but those there was no time for, which it returns. Rejects when the store is away. */
+  async #runGroup(study: StudyId, members: readonly Member[]): Promise<readonly Member[]> {
     let results: Result[] = [];
     const body = async (transaction: StudyTransaction): Promise<void> => {
       results = [];
-      for (const member of members) results.push(await runMember(member, transaction));
+      await this.#runMembers(members, transaction, results);
     };
     try {
       const exists = await this.#runTransaction(
         study,
         body,
-        members.map(({ lookups }) => lookups),
+        members.map(({ options }) => options),
       );
-      members.forEach((member, index) => settle(member, exists ? results[index] : undefined));
+      const answered = exists ? members.slice(0, results.length) : members;
+      answered.forEach((member, index) => settle(member, exists ? results[index] : undefined));
+      return members.slice(answered.length);
     } catch (error) {
-      if (members.length === 1 || error instanceof StorageUnavailable)
-        for (const member of members) member.reject(error);
-      else for (const member of members) await this.#runGroup(study, [member]);
+      const away = error instanceof StorageUnavailable;
+      if (away || members.length === 1) for (const member of members) member.reject(error);
+      if (away) throw error;
+      if (members.length > 1) await this.#runEach(study, members);
+      return [];
     }
   }
+
+  /** Each in a transaction of its own. Rejects when the store goes away meanwhile. */
+  async #runEach(study: StudyId, members: readonly Member[]): Promise<void> {
+    for (const [index, member] of members.entries())
+      try {
+        await this.#runGroup(study, [member]);
+      } catch (error) {
+        for (const later of members.slice(index + 1)) later.reject(error);
+        throw error;
+      }
+  }
+
+  /** Runs the first member, and the others while there is time. */
+  async #runMembers(
+    members: readonly Member[],
+    transaction: StudyTransaction,
+    results: Result[],
+  ): Promise<void> {
+    const { nowMs, breathe } = this.#pace;
+    const startedMs = nowMs();
+    let breathedMs = startedMs;
+    for (const member of members) {
+      results.push(await runMember(member, transaction));
+      const endedMs = nowMs();
+      if (endedMs - startedMs >= groupMsMax) return;
+      if (endedMs - breathedMs < breatheMs) continue;
+      await breathe();
+      breathedMs = nowMs();
+    }
+  }
+}
+
+/** Takes the next group off those that wait; calls that have ended meanwhile are answered so, and belong to none. */
+function takeGroup(waiting: Member[]): readonly Member[] {
+  const group: Member[] = [];
+  let taken = 0;
+  for (const member of waiting) {
+    if (group.length === groupSizeMax) break;
+    taken += 1;
+    if (member.options.signal?.aborted === true) member.reject(new CallEnded());
+    else group.push(member);
+  }
+  waiting.splice(0, taken);
+  return group;
 }
 
 function settle(member: Member, result: Result | undefined): void {

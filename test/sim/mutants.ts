@@ -5,6 +5,8 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
 import type { AskResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { TrialCalls } from '../../worker/agent/trial-calls.js';
+import type { AppContext } from '../../coordinator/app/context.js';
+import type { StudyGate } from '../../coordinator/app/study-gate.js';
 import {
   StorageUnavailable,
   type Storage,
@@ -29,12 +31,16 @@ export const mutantNames = [
   'rollback-acknowledged',
   'ahead-not-given-back',
   'ahead-runs-twice',
+  'held-never-woken',
+  'turn-never-ended',
 ] as const;
 export type MutantName = (typeof mutantNames)[number];
 
 export interface Mutant {
   /** The store as one coordinator process gets it. */
   readonly storage?: (storage: Storage) => Storage;
+  /** Changes what one coordinator process works with. */
+  readonly context?: (context: AppContext) => void;
   /** The calls of one worker process. */
   readonly calls?: (calls: TrialCalls) => TrialCalls;
 }
@@ -225,11 +231,43 @@ const callMutants = {
   },
 } satisfies Partial<Record<MutantName, (calls: TrialCalls) => TrialCalls>>;
 
+const contextMutants = {
+  // An ask that the gate gives the turn sleeps on.
+  'held-never-woken': (context) =>
+    changeGates(context, (gate) => {
+      const join = gate.join.bind(gate);
+      gate.join = ({ memoryBytes }) => join({ memoryBytes, wake: () => undefined });
+    }),
+  // The gate believes for ever that somebody looks.
+  'turn-never-ended': (context) =>
+    changeGates(context, (gate) => {
+      const end = gate.end.bind(gate);
+      gate.end = (how, look) => end(how, { ...look, turn: false });
+    }),
+} satisfies Partial<Record<MutantName, (context: AppContext) => void>>;
+
+function changeGates({ caches: { asks } }: AppContext, change: (gate: StudyGate) => void): void {
+  const changed = new WeakSet<StudyGate>();
+  const gateOf = asks.gate.bind(asks);
+  asks.gate = (study) => {
+    const gate = gateOf(study);
+    if (!changed.has(gate)) change(gate);
+    changed.add(gate);
+    return gate;
+  };
+}
+
 const isStorageMutant = (name: MutantName): name is keyof typeof storageMutants => name in storageMutants;
+
+const isContextMutant = (name: MutantName): name is keyof typeof contextMutants => name in contextMutants;
 
 /** Every mutant by name. */
 export const mutantOf = (name: MutantName): Mutant =>
-  isStorageMutant(name) ? { storage: storageMutants[name] } : { calls: callMutants[name] };
+  isStorageMutant(name)
+    ? { storage: storageMutants[name] }
+    : isContextMutant(name)
+      ? { context: contextMutants[name] }
+      : { calls: callMutants[name] };
 
 /** Sets the end of a lease, forwards or backwards. */
 async function setExpiry(storage: Storage, token: LeaseToken, expiresAtMs: number): Promise<void> {

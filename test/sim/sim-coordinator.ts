@@ -64,6 +64,7 @@ export class SimCoordinator implements Host {
       histories: new Histories(),
       datasetTools: { datasetOf, keepNewest, chunksOf },
     });
+    mutant.context?.(context);
     // A study file says no more than the study's name.
     const gateway = localGateway(context, (text) => {
       const study = this.#world.studies.find(({ definition }) => definition.name === text);

@@ -8,7 +8,7 @@ import type { StudyId } from '../../shared/core/ids.js';
 import { createMemoryDatabase } from '../../coordinator/storage/memory/create-memory-storage.js';
 import {
   StorageUnavailable,
-  type Lookups,
+  type CallOptions,
   type Storage,
   type StudyTransaction,
 } from '../../coordinator/storage/port.js';
@@ -104,11 +104,15 @@ export class SimDatabase {
 
   /** The store as one process sees it. */
   connect(process: SimProcess): Storage {
-    const groups = new StudyGroups((id, body) => this.#inStudy({ process, id, body }));
+    const { scheduler } = this.#options;
+    const groups = new StudyGroups((id, body) => this.#inStudy({ process, id, body }), {
+      nowMs: () => scheduler.nowMs,
+      breathe: () => Promise.resolve(),
+    });
     return new Proxy(this.#store, {
       get: (store, key: keyof Storage) => {
         if (key === 'inStudy')
-          return <T>(id: StudyId, work: Work<T>, lookups?: Lookups) => groups.run(id, work, lookups);
+          return <T>(id: StudyId, work: Work<T>, options?: CallOptions) => groups.run(id, work, options);
         const method = Reflect.get(store, key) as Method;
         return (...args: unknown[]) =>
           this.#statement(process, async () => {

@@ -55,6 +55,8 @@ export interface SimNetworkOptions {
   readonly hosts: readonly Host[];
   /** Told of every answer that leaves a server: from then on it counts as given. */
   readonly answered: (path: string, request: unknown, response: unknown) => void;
+  /** Told of every request that reaches a server; what it returns is called when that one needs no answer any more. */
+  readonly reached: (path: string, request: unknown) => () => void;
 }
 
 export class SimNetwork {
@@ -153,21 +155,27 @@ export class SimNetwork {
   }
 
   #serve<Request, Response>(call: Call<Request, Response>, host: Host, server: Running): EventEmitter {
-    const { trace, answered } = this.#options;
+    const { trace, answered, reached } = this.#options;
     const { method, caller } = call;
     const request = method.requestDeserialize(call.bytes);
     const emitter = new EventEmitter();
     const fake = Object.assign(emitter, { request, getPath: () => method.path });
-    const forget = server.process.onCrash(() => this.#cut(call, 'connection reset'));
+    const name = method.path.slice(method.path.lastIndexOf('/') + 1);
+    const ended = reached(name, request);
+    emitter.once('cancelled', ended);
+    const forget = server.process.onCrash(() => {
+      ended();
+      this.#cut(call, 'connection reset');
+    });
     const expire = server.process.after(call.deadlineMs, () => emitter.emit('cancelled'));
     call.handler(server)(fake as unknown as ServerUnaryCall<Request, Response>, (error, value) => {
       forget();
+      ended();
       expire();
       if (error !== null) call.fail(error.code ?? status.UNKNOWN, error.details ?? '');
       else if (value !== null && value !== undefined) {
         const bytes = method.responseSerialize(value);
         const response = method.responseDeserialize(bytes);
-        const name = method.path.slice(method.path.lastIndexOf('/') + 1);
         trace.add(server.process.name, `${name} of ${caller.process.name}: ${JSON.stringify(response)}`);
         answered(name, request, response);
         if (this.#lost(caller.host, host)) this.#cut(call, 'connection reset');

@@ -37,6 +37,7 @@ export class SimWorker {
     this.process = new SimProcess(scheduler, host, draw.whole(-600_000, 600_000));
     const gpuMemoryBytes = draw.pick(memories);
     const slots = draw.whole(1, 2);
+    world.heldWatch.workerStarts(host, gpuMemoryBytes);
     trace.add(host, `starts, ${slots} slots, memory ${gpuMemoryBytes ?? 'unknown'}`);
     this.process.deliver(() => {
       this.#session({ slots, gpuMemoryBytes }).then(

@@ -3,8 +3,10 @@
  * minutes, then they stop, and every study must come to its end. All invariants are checked all the way.
  */
 import { verifyStudy } from '../../coordinator/app/verify-study.js';
+import type { AskRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { ManualClock, testApp } from '../helpers/app.js';
 import { Draw } from './draw.js';
+import { HeldWatch } from './held-watch.js';
 import { Monitor } from './monitor.js';
 import { mutantOf, type MutantName } from './mutants.js';
 import { Promises, type PromiseCounts } from './promises.js';
@@ -23,6 +25,8 @@ import type { World } from './world.js';
 const endMaxMs = 45 * 60_000;
 /** What is still on its way when all studies are over must do no harm, ms. */
 const afterglowMs = 70_000;
+/** What faults have left under way is over within this after the last one, ms: time limits of calls and transactions. */
+const settledMs = 60_000;
 /** A run that does more than this is stuck in a circle. */
 const stepsMax = 2_000_000;
 
@@ -76,13 +80,16 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   const network = new SimNetwork({
     ...{ scheduler, draw, trace, hosts, weather: () => weather },
     answered: (call, request, response) => promises.answered(call, request, response),
+    reached: (call, request) => (call === 'Ask' ? heldWatch.asked(request as AskRequest) : () => undefined),
   });
+  const pollIntervalMs = draw.skewed(1_000, 5_000);
+  const heldWatch = new HeldWatch(monitor, pollIntervalMs);
   const budgets = new Map<string, number>();
   let minted = 0;
   const world: World = {
-    ...{ scheduler, draw, trace, monitor, promises, database, network, weather: () => weather },
+    ...{ scheduler, draw, trace, monitor, promises, heldWatch, database, network, weather: () => weather },
     settings: {
-      pollIntervalMs: draw.skewed(1_000, 5_000),
+      pollIntervalMs,
       failureShare: draw.chance(0.3) ? 0 : draw.unit() * 0.4,
       trialMaxMs: draw.skewed(1_000, 120_000),
       aheadRoundTrips: draw.pick([0, 10, 10_000]),
@@ -105,6 +112,7 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   while (monitor.violation === null) {
     if (!(await scheduler.step())) monitor.violate('nothing happens any more');
     const { nowMs } = scheduler;
+    if (gentle || nowMs > faultsEndMs + settledMs) heldWatch.look(nowMs);
     overSinceMs = story.over() ? (overSinceMs ?? nowMs) : null;
     if (overSinceMs !== null && nowMs - overSinceMs > afterglowMs) break;
     if (!healed && nowMs >= faultsEndMs) {

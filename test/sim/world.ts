@@ -1,5 +1,6 @@
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { Draw } from './draw.js';
+import type { HeldWatch } from './held-watch.js';
 import type { Monitor } from './monitor.js';
 import type { Mutant } from './mutants.js';
 import type { Promises } from './promises.js';
@@ -32,6 +33,7 @@ export interface World {
   readonly trace: Trace;
   readonly monitor: Monitor;
   readonly promises: Promises;
+  readonly heldWatch: HeldWatch;
   readonly database: SimDatabase;
   readonly network: SimNetwork;
   readonly weather: () => Weather;

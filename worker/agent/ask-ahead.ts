@@ -6,6 +6,7 @@
  */
 import { aheadHoldFactor, aheadHoldMinMs } from '../limits.js';
 import { ask, giveBack, hold } from './ask.js';
+import { withEither } from './either-signal.js';
 import type { HeldTrial, SlotOptions } from './slot-options.js';
 
 interface Asked {
@@ -38,7 +39,7 @@ export class AskAhead {
     asked.answer.catch(() => undefined);
     this.#asked = asked;
     const holdMs = Math.max(aheadHoldFactor * shortMs, aheadHoldMinMs);
-    void clock.sleep(holdMs, AbortSignal.any([asked.taken.signal, stopping])).then(() => {
+    void withEither([asked.taken.signal, stopping], (either) => clock.sleep(holdMs, either)).then(() => {
       if (this.#asked === asked) this.#return(asked);
     });
   }

@@ -3,6 +3,7 @@ import { NothingToDo_Reason } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { idlePauseMs, unfitMax, unfitPauseMs } from '../limits.js';
 import { ask, giveBack, hold } from './ask.js';
 import { AskAhead } from './ask-ahead.js';
+import { withEither } from './either-signal.js';
 import { runAttempt } from './run-attempt.js';
 import { about, traceAttempt, type HeldTrial, type SlotOptions } from './slot-options.js';
 import { tellResult, type ToldResult } from './tell-result.js';
@@ -77,7 +78,9 @@ class Slot {
     const idleMs = this.#lastEndedAtMs === null ? null : startedAtMs - this.#lastEndedAtMs;
     log.debug({ ...about(this.#options, held.assignment), idleMs }, 'trial started');
     this.#ahead.trialStarts();
-    const result = await runAttempt(this.#options, held, AbortSignal.any([held.signal, ending]));
+    const result = await withEither([held.signal, ending], (either) =>
+      runAttempt(this.#options, held, either),
+    );
     const endedAtMs = clock.nowMs();
     this.#lastEndedAtMs = endedAtMs;
     this.#ahead.trialEnded(endedAtMs - startedAtMs);

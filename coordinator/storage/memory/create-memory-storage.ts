@@ -25,7 +25,7 @@ import {
   StorageUnavailable,
   type LeaseAnswer,
   type LeasePlace,
-  type Lookups,
+  type CallOptions,
   type NewStudy,
   type Overview,
   type OverviewRequest,
@@ -164,8 +164,8 @@ class MemoryStorage implements Storage {
     );
   }
 
-  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
-    return this.#run(() => this.#groups.run(id, work, lookups));
+  inStudy<T>(id: StudyId, work: Work<T>, options?: CallOptions): Promise<T | null> {
+    return this.#run(() => this.#groups.run(id, work, options));
   }
 
   listTrials(study: StudyId, page: TrialPage): Promise<readonly TrialRecord[]> {

@@ -4,6 +4,7 @@ import type { StudyId } from '../../../shared/core/ids.js';
 import { assert } from '../../../shared/core/assert.js';
 import {
   StorageUnavailable,
+  type CallOptions,
   type ConnectionCounts,
   type Lookups,
   type StudyRecord,
@@ -73,8 +74,8 @@ export class Database {
   }
 
   /** `Storage.inStudy`. */
-  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
-    return this.#guarded(() => this.#groups.run(id, work, lookups));
+  inStudy<T>(id: StudyId, work: Work<T>, options?: CallOptions): Promise<T | null> {
+    return this.#guarded(() => this.#groups.run(id, work, options));
   }
 
   #runTransaction(...[id, body, lookups]: Parameters<RunTransaction>): Promise<boolean> {

@@ -32,7 +32,7 @@ import type {
   Overview,
   OverviewRequest,
   LeasePlace,
-  Lookups,
+  CallOptions,
   NewStudy,
   NewToken,
   Storage,
@@ -146,8 +146,8 @@ export class PostgresStorage implements Storage {
     });
   }
 
-  inStudy<T>(id: StudyId, work: Work<T>, lookups?: Lookups): Promise<T | null> {
-    return this.#database.inStudy(id, work, lookups);
+  inStudy<T>(id: StudyId, work: Work<T>, options?: CallOptions): Promise<T | null> {
+    return this.#database.inStudy(id, work, options);
   }
 
   async listTrials(study: StudyId, { fromNumber, limit, states = [] }: TrialPage) {

@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import { studyId } from '../../shared/core/ids.js';
+import { CallEnded, StorageUnavailable, type StudyTransaction } from './port.js';
+import {
+  StudyGroups,
+  breatheMs,
+  groupMsMax,
+  groupSizeMax,
+  type GroupPace,
+  type RunTransaction,
+} from './study-groups.js';
+
+const study = studyId(1);
+const away = new StorageUnavailable('away');
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** No call of these tests looks at its transaction. */
+const transaction = {} as StudyTransaction;
+
+/** A store that ends each transaction when it is told to. */
+class Store {
+  readonly #ends: ((error?: Error) => void)[] = [];
+  transactions = 0;
+
+  readonly run: RunTransaction = async (_, body) => {
+    this.transactions += 1;
+    await body(transaction);
+    await new Promise<void>((resolve, reject) => {
+      this.#ends.push((error) => {
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+    });
+    return true;
+  };
+
+  /** Commits the transaction that is under way, or fails it. */
+  async end(error?: Error): Promise<void> {
+    await settle();
+    this.#ends.shift()?.(error);
+    await settle();
+  }
+}
+
+const outcomes = (calls: readonly Promise<unknown>[]): Promise<readonly unknown[]> =>
+  Promise.all(calls.map((call) => call.catch((error: unknown) => error)));
+
+describe('calls that wait while the store goes away', () => {
+  it('hear of it at once, all of them, after one try', async () => {
+    const store = new Store();
+    const groups = new StudyGroups(store.run);
+    let runs = 0;
+    const call = (): Promise<number | null> => groups.run(study, () => Promise.resolve((runs += 1)));
+    const first = call();
+    await settle();
+    const later = Array.from({ length: 3 * groupSizeMax }, call);
+    const heard = outcomes([first, ...later]);
+    await store.end(away);
+    expect(new Set(await heard)).toEqual(new Set([away]));
+    expect({ transactions: store.transactions, runs }).toEqual({ transactions: 1, runs: 1 });
+    // The next call is served as if nothing had been.
+    const next = call();
+    await store.end();
+    expect(await next).toBe(2);
+  });
+
+  it('hear of it when it goes away while a group that failed runs one by one', async () => {
+    const store = new Store();
+    const groups = new StudyGroups(store.run);
+    const call = (value: number): Promise<number | null> => groups.run(study, () => Promise.resolve(value));
+    const group = [call(0), call(1), call(2)];
+    await settle();
+    const later = [call(3), call(4)];
+    const heard = outcomes([...group, ...later]);
+    await store.end(new Error('what one of them wrote is refused'));
+    await store.end();
+    await store.end(away);
+    expect(await heard).toEqual([0, away, away, away, away]);
+    expect(store.transactions).toBe(3);
+  });
+
+  it('are not run when they have ended meanwhile', async () => {
+    const store = new Store();
+    const groups = new StudyGroups(store.run);
+    const ended = new AbortController();
+    const ran: number[] = [];
+    const call = (value: number, signal?: AbortSignal): Promise<number | null> =>
+      groups.run(
+        study,
+        () => {
+          ran.push(value);
+          return Promise.resolve(value);
+        },
+        signal === undefined ? {} : { signal },
+      );
+    const first = call(0);
+    await settle();
+    const dead = Array.from({ length: groupSizeMax }, (_, index) => call(1 + index, ended.signal));
+    const last = call(-1);
+    const heard = outcomes(dead);
+    ended.abort();
+    await store.end();
+    // Those that ended take no place in the group.
+    await store.end();
+    expect(await outcomes([first, last])).toEqual([0, -1]);
+    expect((await heard).every((error) => error instanceof CallEnded)).toBe(true);
+    expect(ran).toEqual([0, -1]);
+  });
+});
+
+describe('a group', () => {
+  const stepMs = 4;
+  /** Calls of 4 ms each, all made at once: the calls per transaction, and after which calls others had their turn. */
+  async function groupsOf(calls: number, run?: RunTransaction) {
+    let nowMs = 0;
+    const breaths: number[] = [];
+    const order: number[] = [];
+    const pace: GroupPace = {
+      nowMs: () => nowMs,
+      breathe: () => {
+        breaths.push(order.length);
+        return Promise.resolve();
+      },
+    };
+    const sizes: number[] = [];
+    const plain: RunTransaction = async (_, body) => {
+      const before = order.length;
+      await body(transaction);
+      sizes.push(order.length - before);
+      return true;
+    };
+    const groups = new StudyGroups(run ?? plain, pace);
+    const answers = await Promise.all(
+      Array.from({ length: calls }, (_, index) =>
+        groups.run(study, () => {
+          nowMs += stepMs;
+          order.push(index);
+          return Promise.resolve(index);
+        }),
+      ),
+    );
+    return { sizes, breaths, order, answers };
+  }
+
+  it('ends when its time is over; who is left comes next, in order', async () => {
+    const { sizes, order, answers } = await groupsOf(40);
+    const size = Math.ceil(groupMsMax / stepMs);
+    expect(sizes).toEqual([size, size, size, 40 - 3 * size]);
+    expect(order).toEqual(Array.from({ length: 40 }, (_, index) => index));
+    expect(answers).toEqual(order);
+  });
+
+  it('lets other work have its turn every few milliseconds', async () => {
+    const { breaths } = await groupsOf(10);
+    const every = Math.ceil(breatheMs / stepMs);
+    expect(breaths).toEqual([every, 2 * every, 3 * every]);
+  });
+
+  it('is as large as its last run, where the store runs it more than once', async () => {
+    const twice: RunTransaction = async (_, body) => {
+      await body(transaction);
+      await body(transaction);
+      return true;
+    };
+    const { order, answers } = await groupsOf(20, twice);
+    expect(answers).toEqual(Array.from({ length: 20 }, (_, index) => index));
+    expect(order.length).toBe(40);
+  });
+
+  it('answers all of its calls when the study does not exist', async () => {
+    const { answers } = await groupsOf(40, () => Promise.resolve(false));
+    expect(new Set(answers)).toEqual(new Set([null]));
+  });
+});
