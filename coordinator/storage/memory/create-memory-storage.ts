@@ -41,7 +41,7 @@ import { MemoryDatasets } from './memory-datasets.js';
 import { MemoryTokens } from './memory-tokens.js';
 import { overviewOf } from './memory-overview.js';
 import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
-import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
+import { StudyGroups, type GroupPace, type RunTransaction, type Work } from '../study-groups.js';
 import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
 
@@ -50,7 +50,8 @@ export const createMemoryStorage = (): Storage => createMemoryDatabase().open();
 
 /** A store in memory that several handles share, as replicas (or a restarted coordinator) share a database. */
 export interface SharedMemory {
-  open(): Storage;
+  /** `pace` is how this handle's groups measure time: the real one unless given. */
+  open(pace?: GroupPace): Storage;
   /** One transaction that belongs to no handle and shares with nobody. */
   readonly runTransaction: RunTransaction;
 }
@@ -58,7 +59,7 @@ export interface SharedMemory {
 export function createMemoryDatabase(): SharedMemory {
   const database = new MemoryDatabase();
   return {
-    open: () => new MemoryStorage(database),
+    open: (pace) => new MemoryStorage(database, pace),
     runTransaction: (study, body) => database.runTransaction(study, body, []),
   };
 }
@@ -115,11 +116,12 @@ class MemoryDatabase {
 
 class MemoryStorage implements Storage {
   readonly #database: MemoryDatabase;
-  readonly #groups = new StudyGroups((study, body) => this.#database.runTransaction(study, body, []));
+  readonly #groups: StudyGroups;
   #open = true;
 
-  constructor(database: MemoryDatabase) {
+  constructor(database: MemoryDatabase, pace?: GroupPace) {
     this.#database = database;
+    this.#groups = new StudyGroups((study, body) => database.runTransaction(study, body, []), pace);
   }
 
   createStudy(study: NewStudy): Promise<StudyRecord | null> {
