@@ -67,10 +67,20 @@ export async function optuna(
   };
   const write = (command: unknown): void => void child.stdin.write(`${JSON.stringify(command)}\n`);
   child.stdin.on('error', () => undefined);
-  await Promise.race([once(child, 'spawn'), once(child, 'error')]);
+  // `once` fails when there is an error before: no such Python.
+  if (
+    !(await once(child, 'spawn').then(
+      () => true,
+      () => false,
+    ))
+  )
+    return null;
   write({ space, seed, candidates });
   const { version } = await read();
-  if (typeof version !== 'string') return null;
+  if (typeof version !== 'string') {
+    child.stdin.end();
+    return null;
+  }
   const suggester: Suggester = {
     ask: async () => {
       write({ ask: true });

@@ -26,11 +26,14 @@ export class Oracle {
     child.stderr.resume();
     child.stdin.on('error', () => undefined);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const started = await Promise.race([
-      once(child, 'spawn').then(() => true),
-      once(child, 'error').then(() => false),
-    ]);
-    if (!started) return null;
+    // `once` fails when there is an error before: no such Python.
+    if (
+      !(await once(child, 'spawn').then(
+        () => true,
+        () => false,
+      ))
+    )
+      return null;
     const hello = await nextLine(lines);
     if (hello === null || hello['version'] === undefined) {
       child.stdin.end();
