@@ -35,6 +35,7 @@ addAnalysisCommands(program);
 
 /** Options that are switches; any other variable holds the option's value. */
 const switches = [
+  'PARZEN_CHECK',
   'PARZEN_INSECURE',
   'PARZEN_INSECURE_METRICS',
   'PARZEN_JSON',

@@ -41,9 +41,9 @@ export function addSuggestCommand(program: Command): void {
     .command('suggest')
     .description('what the sampler would try next on any history, given as JSON on standard input')
     .addOption(
-      new Option('--check', 'compare with "expected" in the input: floats to 1e-9, the rest exactly').default(
-        false,
-      ),
+      new Option('--check', 'compare with "expected" in the input: floats to 1e-9, the rest exactly')
+        .default(false)
+        .env('PARZEN_CHECK'),
     )
     // What it prints is JSON in any case; taken so that every command takes it.
     .addOption(new Option('--json', 'print JSON (always)').env('PARZEN_JSON'))

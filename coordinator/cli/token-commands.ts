@@ -16,6 +16,7 @@ export function addTokenCommands(program: Command): void {
       .description('make a token and print it, this once')
       .addOption(
         new Option('--role <role>', 'worker: takes trials; read: looks; admin: looks and changes')
+          .env('PARZEN_ROLE')
           .choices(roles)
           .makeOptionMandatory(),
       ),
