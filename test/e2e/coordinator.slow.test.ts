@@ -51,7 +51,8 @@ describe('coordinator start', () => {
   });
 
   it('ends with exactly its budget after kill -9 of everything, twice, and every suggestion can be recomputed', async () => {
-    const trials = 150;
+    // Enough that none of the runs ends before it is killed.
+    const trials = 600;
     const file = place.write('killed.yaml', instantStudyFile('killed', trials));
     const args = ['start', '--study', file, '--workers', '2', ...anyPort];
     for (const finished of [30, 60]) {
@@ -77,7 +78,7 @@ describe('coordinator start', () => {
   });
 
   it('stops cleanly at Ctrl-C, gives trials back, and the same command goes on', async () => {
-    const file = place.write('calm.yaml', instantStudyFile('calm', 120));
+    const file = place.write('calm.yaml', instantStudyFile('calm', 400));
     const args = ['start', '--study', file, '--workers', '2', ...anyPort];
     const running = place.start('coordinator', args);
     await until(() => finishedLines(running.stderr()) >= 20);
@@ -90,16 +91,16 @@ describe('coordinator start', () => {
     expect(state).toBe('RUNNING');
     expect(counts).toMatchObject({ RUNNING: 0, FAIL: 0 });
     const again = await place.run('coordinator', args);
-    expect(again.stderr).toContain('120/120 done');
+    expect(again.stderr).toContain('400/400 done');
     // A finished study is not run again, and its budget is not exceeded.
     const third = await place.run('coordinator', args);
     expect(third.code).toBe(0);
     expect(finishedLines(third.stderr)).toBe(0);
-    expect(await status('calm')).toMatchObject({ counts: { COMPLETE: 120 } });
+    expect(await status('calm')).toMatchObject({ counts: { COMPLETE: 400 } });
   });
 
   it('works with a worker in a process of its own, which is killed on the way', async () => {
-    const file = place.write('apart.yaml', instantStudyFile('apart', 60));
+    const file = place.write('apart.yaml', instantStudyFile('apart', 300));
     const coordinator = place.start('coordinator', ['start', '--study', file, ...anyPort]);
     await until(() => /listen=127.0.0.1:\d+/.test(coordinator.stderr()));
     const address = /listen=(127.0.0.1:\d+)/.exec(coordinator.stderr())![1]!;
@@ -110,7 +111,7 @@ describe('coordinator start', () => {
     const shown = await place.run('coordinator', ['status', '--coordinator', address]);
     expect(shown.stdout).toContain('apart');
     // The lease of the killed worker's trial has to run out first.
-    await until(() => coordinator.stderr().includes('60/60 done'), 120_000);
+    await until(() => coordinator.stderr().includes('300/300 done'), 120_000);
     second.process.kill('SIGTERM');
     expect((await second.done).code).toBe(0);
     coordinator.process.kill('SIGTERM');
