@@ -4,7 +4,7 @@
  * named in PARZEN_PEER_PYTHONS, separated by colons, or `python3`). Median and quartiles over the seeds, and how often
  * Parzen ends lower than Optuna with the same rules, seeds and budget.
  *
- * Options (npm run bench:quality -- --seeds=5): --seeds=20 --trials=1000 --workers=1,8,64 --functions=NAME,NAME
+ * Options (npm run bench:quality -- --seeds=5): --seeds=20 --trials=1000 --workers=1,8,64 '--functions=NAME;NAME'
  * --optuna-seeds=SEEDS --optuna-trials=200. Optuna takes some ten milliseconds per suggestion, hence a hundred times as
  * long; --optuna-seeds=0 leaves it out. Fewer trials than 200 are looked at when the last has ended.
  */
@@ -45,11 +45,11 @@ function readOptions(): Options {
     }),
   );
   const count = (name: string, missing: number): number => Number(given.get(name) ?? missing);
-  const wanted = given.get('functions')?.split(',') ?? null;
+  const wanted = given.get('functions')?.split(';') ?? null;
   const unknown = wanted?.find((name) => !testFunctions.some((test) => test.name === name));
   if (unknown !== undefined)
     throw new Error(
-      `no function "${unknown}"; there are ${testFunctions.map(({ name }) => name).join(', ')}`,
+      `no function "${unknown}"; there are ${testFunctions.map(({ name }) => name).join('; ')}`,
     );
   const seeds = count('seeds', 20);
   const trials = count('trials', 1_000);

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { assert } from '../../shared/core/assert.js';
 import type { DatasetHash } from '../../shared/core/ids.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { StudyRecord } from '../storage/port.js';
@@ -27,13 +26,34 @@ export interface CreatedStudy {
  * `AppError` already-exists naming what differs.
  */
 export async function createStudy(context: AppContext, request: CreateStudyRequest): Promise<CreatedStudy> {
-  const { definition, definitionText, dataset } = request;
-  const trialsMax = request.trials ?? definition.trials;
-  if (trialsMax < definition.enqueue.length)
+  const { name, trials, enqueue } = request.definition;
+  const trialsMax = request.trials ?? trials;
+  if (trialsMax < enqueue.length)
     throw new AppError(
       'invalid-argument',
-      `study '${definition.name}' enqueues ${definition.enqueue.length} trials; a budget of ${trialsMax} is less than that`,
+      `study '${name}' enqueues ${enqueue.length} trials; a budget of ${trialsMax} is less than that`,
     );
+  for (let tries = 0; tries < triesMax; tries++) {
+    const study = await createNew(context, request, trialsMax);
+    if (study !== null) return { study, created: true };
+    const existing = await resumeStudy(context, request, trialsMax);
+    if (existing !== null) return { study: existing, created: false };
+  }
+  throw new AppError(
+    'failed-precondition',
+    `study '${name}' is being made and deleted by others again and again; give this one another name`,
+  );
+}
+
+/** How often a study may be there when it is to be made, and gone when it is to be resumed. */
+const triesMax = 10;
+
+/** Null when there is a study of that name. */
+async function createNew(
+  context: AppContext,
+  { definition, definitionText, dataset }: CreateStudyRequest,
+  trialsMax: number,
+): Promise<StudyRecord | null> {
   const created = await context.storage.createStudy({
     definition: { ...definition, trials: trialsMax },
     definitionText,
@@ -41,22 +61,21 @@ export async function createStudy(context: AppContext, request: CreateStudyReque
     dataset,
     createdAtMs: context.clock.nowMs(),
   });
+  if (created === null) return null;
   context.signal.notify();
-  if (created !== null) {
-    context.log.info({ study: definition.name, trials: trialsMax }, 'study created');
-    return { study: created, created: true };
-  }
-  return { study: await resumeStudy(context, request, trialsMax), created: false };
+  context.log.info({ study: definition.name, trials: trialsMax }, 'study created');
+  return created;
 }
 
+/** Null when there is no study of that name any more. */
 async function resumeStudy(
   context: AppContext,
   request: CreateStudyRequest,
   trialsMax: number,
-): Promise<StudyRecord> {
+): Promise<StudyRecord | null> {
   const { name } = request.definition;
   const existing = await context.storage.findStudy(name);
-  assert(existing !== null, `study '${name}' exists and is not found`);
+  if (existing === null) return null;
   const differences = differingFields(existing, request);
   if (differences.length > 0)
     throw new AppError(
@@ -64,7 +83,7 @@ async function resumeStudy(
       `study '${name}' exists with a different ${differences.join(', ')}; give the new one another name, ` +
         `or remove the old one with 'coordinator study delete ${name}'`,
     );
-  await context.storage.inStudy(existing.id, async (transaction) => {
+  const resumed = await context.storage.inStudy(existing.id, async (transaction) => {
     const { nextNumber, finishSequence, state } = transaction.study();
     if (trialsMax < nextNumber)
       throw new AppError(
@@ -74,9 +93,10 @@ async function resumeStudy(
     const open = nextNumber < trialsMax || finishSequence < nextNumber;
     const next = state === 'FINISHED' && open ? 'RUNNING' : state === 'RUNNING' && !open ? 'FINISHED' : state;
     await transaction.setStudy({ trialsMax, state: next });
+    return transaction.study();
   });
-  const resumed = await context.storage.findStudy(name);
-  assert(resumed !== null, `study '${name}' vanished while it was resumed`);
+  if (resumed === null) return null;
+  context.signal.notify();
   context.log.info({ study: name, trials: trialsMax, finished: resumed.finishSequence }, 'study resumed');
   return resumed;
 }
