@@ -101,7 +101,7 @@ const quantile = (values: readonly number[], share: number): string => {
 
 const directory = await mkdtemp(path.join(os.tmpdir(), 'parzen-bench-'));
 const storage = await openStorage(directory, { log: silentLog });
-const opened = openContext(storage, silentLog, { serves: null });
+const opened = await openContext(storage, silentLog, { serves: null });
 const server = await startGrpcServer({
   ...opened,
   listen: '127.0.0.1:0',

@@ -12,7 +12,10 @@ import type { WorkSignal } from './work-signal.js';
 /** What every use case works with. Built once, in `main.ts`; holds no truth that storage does not hold. */
 export interface AppContext {
   readonly storage: Storage;
+  /** The time that is stored, and compared with what is stored: `AgreedClock` where others use the store as well. */
   readonly clock: Clock;
+  /** Brings `clock` to the store's time; not there where nobody else uses the store. */
+  readonly agreeOnTime?: () => Promise<void>;
   readonly log: Log;
   /** An unguessable token for a lease in this study: see `lease-token.ts`. */
   readonly mintToken: (study: StudyId) => LeaseToken;

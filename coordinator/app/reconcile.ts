@@ -24,12 +24,14 @@ export async function reconcileLeases(
   let servingSinceMs = clock.nowMs();
   let lastRoundMs = servingSinceMs;
   while (!over.aborted) {
-    const nowMs = clock.nowMs();
-    const sinceLastMs = nowMs - lastRoundMs;
-    // A clock that was set back says as little about how long this process has served.
-    if (sinceLastMs < 0 || sinceLastMs > intervalMs * lateFactor) servingSinceMs = nowMs;
-    lastRoundMs = nowMs;
     try {
+      // First of all, so that a step of the store's clock is seen before it makes leases look expired.
+      await context.agreeOnTime?.();
+      const nowMs = clock.nowMs();
+      const sinceLastMs = nowMs - lastRoundMs;
+      // A clock that was set back says as little about how long this process has served.
+      if (sinceLastMs < 0 || sinceLastMs > intervalMs * lateFactor) servingSinceMs = nowMs;
+      lastRoundMs = nowMs;
       // Also the look at the store that tells whether it is healthy.
       await context.storage.expiredLeases(nowMs, 1);
       if (nowMs - servingSinceMs >= settings.leaseTtlMs) await reclaim(context);

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Tracer } from '../../shared/platform/tracing.js';
+import { AgreedClock } from '../app/agreed-clock.js';
 import { createContext, type AppContext } from '../app/context.js';
 import { tokenFor } from '../app/lease-token.js';
 import { Histories } from '../app/history.js';
@@ -27,21 +28,33 @@ export interface ContextOptions {
   readonly leaseTtlMs?: number;
   /** Who watches; nobody by default. */
   readonly metrics?: ServedMetrics | null;
+  /** The store's time where it is known already. */
+  readonly clock?: AgreedClock;
   /** Traces; nobody by default. */
   readonly tracer?: Tracer | null;
 }
 
-/** The use cases over an open store. */
-export function openContext(
+/** Measured against this store. Rejects with `StorageUnavailable`. */
+export async function agreedClock(storage: Storage): Promise<AgreedClock> {
+  const clock = new AgreedClock(storage, systemClock);
+  await clock.agree();
+  return clock;
+}
+
+/** The use cases over an open store, whose clock they go by. Rejects with `StorageUnavailable`. */
+export async function openContext(
   storage: Storage,
   log: Log,
-  { serves, leaseTtlMs = defaults.leaseTtlMs, metrics = null, tracer = null }: ContextOptions,
-): OpenContext {
+  { serves, leaseTtlMs = defaults.leaseTtlMs, metrics = null, tracer = null, ...given }: ContextOptions,
+): Promise<OpenContext> {
   const { pollIntervalMs, workerMemoryMs } = defaults;
   const heartbeatIntervalMs = Math.round((defaults.heartbeatIntervalMs * leaseTtlMs) / defaults.leaseTtlMs);
+  const observed = metrics?.storage ?? storage;
+  const clock = given.clock ?? (await agreedClock(storage));
   const context = createContext({
-    storage: metrics?.storage ?? storage,
-    clock: systemClock,
+    storage: observed,
+    clock,
+    agreeOnTime: () => clock.agree(),
     log,
     mintToken: (study) => tokenFor(study, randomUUID()),
     mintSecret: () => randomBytes(32).toString('base64url'),

@@ -1,4 +1,4 @@
-import { systemClock } from '../../shared/platform/clock.js';
+import { systemClock, type Clock } from '../../shared/platform/clock.js';
 import { isLoopback } from '../../shared/platform/addresses.js';
 import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
 import type { Log } from '../../shared/platform/log.js';
@@ -68,8 +68,12 @@ export function metricsSecurity(
   );
 }
 
-/** Opens the listener and begins to count; null when no metrics are wanted. */
-export async function serveMetrics(storage: Storage, options: MetricsOptions): Promise<ServedMetrics | null> {
+/** Opens the listener and begins to count; null when no metrics are wanted. `clock`: the store's time. */
+export async function serveMetrics(
+  storage: Storage,
+  clock: Clock,
+  options: MetricsOptions,
+): Promise<ServedMetrics | null> {
   const { watching, log, leaseTtlMs } = options;
   const { version, refreshMs = defaults.metricsRefreshMs } = watching;
   if (watching.metrics === null) return null;
@@ -80,20 +84,20 @@ export async function serveMetrics(storage: Storage, options: MetricsOptions): P
   });
   const observed = observedStorage(storage, metrics.store);
   const { tls, tokens } = metricsSecurity(watching, options.listening);
-  const check = tokens ? new TokenCheck({ storage: observed, clock: systemClock }) : null;
+  const check = tokens ? new TokenCheck({ storage: observed, clock }) : null;
   let ready = false;
   const listener: WatchListener = await startWatchListener({
     ...{ listen: watching.metrics, option: '--metrics', registry: metrics.registry, ready: () => ready },
     collect: () => metrics.collect(storage.connections()),
     tls: tls === null ? null : readServerTls(tls, systemClock.nowMs()),
-    guard: check === null ? null : readTokenGuard({ check, clock: systemClock, log }),
+    guard: check === null ? null : readTokenGuard({ check, clock, log }),
   });
   log.info({ metrics: `${tls === null ? 'http' : 'https'}://${listener.address}/metrics` }, 'metrics');
   const over = new AbortController();
   const { workerMemoryMs, metricsStaleMs, metricsFinishedShownMs } = defaults;
   const fresh = keepMetricsFresh(
     {
-      ...{ metrics, storage: observed, clock: systemClock, log, random: Math.random },
+      ...{ metrics, storage: observed, clock, log, random: Math.random },
       ...{ intervalMs: refreshMs, staleMs: metricsStaleMs, finishedShownMs: metricsFinishedShownMs },
       ...{ leaseTtlMs, workerMemoryMs, studiesMax: metricsStudiesMax },
     },

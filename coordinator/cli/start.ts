@@ -20,7 +20,7 @@ import { nameOfFile } from './data-commands.js';
 import { CommandError } from './command-error.js';
 import { refuseOpenListening, startServers, type Listening, type Servers } from './listening.js';
 import { startLocalWorkers, type LocalWorkers } from './local-workers.js';
-import { openContext, type OpenContext } from './open-context.js';
+import { agreedClock, openContext, type OpenContext } from './open-context.js';
 import { readStudyFile } from './parse-study.js';
 import { print } from './print.js';
 import type { StatusLine } from './status-line.js';
@@ -71,10 +71,11 @@ export async function start(options: StartOptions): Promise<void> {
   try {
     if (options.traces != null)
       tracing = await startTracing('parzen-coordinator', options.traces, options.watching.version);
-    metrics = await serveMetrics(storage, options);
-    const opened = openContext(storage, options.log, {
+    const clock = await agreedClock(storage);
+    metrics = await serveMetrics(storage, clock, options);
+    const opened = await openContext(storage, options.log, {
       serves: file === null ? null : new Set([file.definition.name]),
-      ...{ leaseTtlMs: options.leaseTtlMs, metrics, tracer: tracing },
+      ...{ leaseTtlMs: options.leaseTtlMs, metrics, tracer: tracing, clock },
     });
     if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
     else await runStudy(opened, file, options);

@@ -77,7 +77,7 @@ async function onStore<T>(
 ): Promise<T> {
   const storage = await openStorage(store, { log: silentLog, create });
   try {
-    return await work(openContext(storage, silentLog, { serves: null }).gateway);
+    return await work((await openContext(storage, silentLog, { serves: null })).gateway);
   } finally {
     await storage.close();
   }

@@ -6,7 +6,7 @@
  * - Whatever a method acknowledges is durable (memory: until the process ends).
  * - All changes to a study's trials happen inside `inStudy`, which holds the study's row lock; so numbers and finish
  *   sequences become visible in increasing order, and what a transaction reads of its study is committed.
- * - Time is an argument, in UTC milliseconds; the store has no clock.
+ * - Time is an argument, in UTC milliseconds. The store's clock, which `nowMs` tells, is the one that replicas agree on.
  * - NaN and ±Infinity survive in metrics, values and reports.
  * - A failure of the store itself is a `StorageUnavailable`; anything else thrown is a bug.
  */
@@ -29,6 +29,8 @@ export type * from './port/trials.js';
 export type * from './port/workers.js';
 
 export interface Storage extends StudyStore, LeaseStore, WorkerStore, DatasetStore, TokenStore {
+  /** The time by the store's own clock, the same for all who use the store. */
+  nowMs(): Promise<number>;
   /** The whole store at a glance, in one read of one moment. Costs no more than what finished since the known moment. */
   overview(request: OverviewRequest): Promise<Overview>;
   /** Null for a store without connections. Looks at nothing but this process. */

@@ -6,8 +6,15 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-export const systemClock: Clock = {
+/** A clock that knows, too, how much time has passed. */
+export interface MonotonicClock extends Clock {
+  /** Milliseconds since any moment; setting the machine's clock does not move it, and it never goes back. */
+  monotonicMs(): number;
+}
+
+export const systemClock: MonotonicClock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted === true) {

@@ -222,7 +222,7 @@ async function verifyAll(
   const problems: string[] = [];
   let suggestions = 0;
   try {
-    const { gateway } = openContext(storage, silentLog, { serves: null });
+    const { gateway } = await openContext(storage, silentLog, { serves: null });
     for (const { name } of await gateway.list()) {
       const verified = await gateway.verify(name);
       suggestions += verified.suggestions;

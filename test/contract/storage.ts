@@ -2,7 +2,7 @@
  * The storage port's rules as tests. Every implementation runs all of them:
  * `describeStorageContract('memory', …)`, `describeStorageContract('PostgreSQL', …)`.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { leaseToken, requestId, studyId, trialNumber, workerId } from '../../shared/core/ids.js';
 import { StorageUnavailable, type Storage, type StudyTransaction } from '../../coordinator/storage/port.js';
 import { describeGroups } from './storage-groups.js';
@@ -46,6 +46,12 @@ export function describeStorageContract(name: string, open: OpenStorage): void {
     describeWorkers(current);
     describeDatasets(current);
     describeTokens(current);
+
+    it('tells the time, which goes on', async () => {
+      const first = await storage.nowMs();
+      expect(Math.abs(first - Date.now())).toBeLessThan(60_000);
+      await vi.waitFor(async () => expect(await storage.nowMs()).toBeGreaterThan(first));
+    });
 
     it('refuses work after it was closed', async () => {
       await storage.close();

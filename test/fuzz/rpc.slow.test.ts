@@ -124,7 +124,7 @@ beforeAll(async () => {
     error: (fields, message) => unexpected.push(`${message}: ${JSON.stringify(fields)}`),
   };
   const storage = await openPostgres({ connection: database, log });
-  opened = openContext(storage, log, { serves: null });
+  opened = await openContext(storage, log, { serves: null });
   server = await startGrpcServer({
     ...opened,
     listen: '127.0.0.1:0',

@@ -32,7 +32,7 @@ const clients = 8;
 
 async function startReplica(connection: Parameters<typeof openPostgres>[0]['connection']) {
   const storage = await openPostgres({ connection, log: silentLog });
-  const { context } = openContext(storage, silentLog, { serves: null });
+  const { context } = await openContext(storage, silentLog, { serves: null });
   const server = await startGrpcServer({
     context,
     gateway: localGateway(context, () => ({ kind: 'problems', text: 'no study files here' })),

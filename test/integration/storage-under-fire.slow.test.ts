@@ -66,7 +66,7 @@ class Scene {
       connection: { ...database, port: link.port, ...change },
       log: silentLog,
     });
-    const opened = openContext(storage, silentLog, { serves: null });
+    const opened = await openContext(storage, silentLog, { serves: null });
     const { context } = opened;
     const gateway = localGateway(context, () => ({ kind: 'problems', text: 'no study files here' }));
     const server = await startGrpcServer({

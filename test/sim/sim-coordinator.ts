@@ -1,6 +1,7 @@
 /** A coordinator: the real services over the real use cases, in a process that can crash, freeze and restart. */
 import type { Log } from '../../shared/platform/log.js';
 import { silentLog } from '../../shared/platform/log.js';
+import { AgreedClock } from '../../coordinator/app/agreed-clock.js';
 import { createContext, type AppContext } from '../../coordinator/app/context.js';
 import { tokenFor } from '../../coordinator/app/lease-token.js';
 import { AppError } from '../../coordinator/app/errors.js';
@@ -27,6 +28,7 @@ const stopGraceMs = 5_000;
 export class SimCoordinator implements Host {
   readonly name: string;
   readonly #world: World;
+  #process: SimProcess | null = null;
   #running: (Running & { readonly context: AppContext; readonly stop: () => void }) | null = null;
   #starts = 0;
 
@@ -35,36 +37,40 @@ export class SimCoordinator implements Host {
     this.name = name;
   }
 
+  /** Null while it does not serve. */
   get running(): (Running & { readonly context: AppContext }) | null {
     return this.#running;
   }
 
   start(): void {
-    if (this.#running !== null) return;
+    if (this.#process !== null) return;
     this.#starts += 1;
-    const { scheduler, draw, trace, database, mutant } = this.#world;
+    const { scheduler, draw, trace } = this.#world;
     const { skewMaxMs } = this.#world.weather();
     const process = new SimProcess(
       scheduler,
       `${this.name}.${this.#starts}`,
       draw.whole(-skewMaxMs, skewMaxMs),
     );
+    this.#process = process;
+    trace.add(process.name, `starts, clock ${process.skewMs} ms ahead`);
+    process.deliver(
+      () =>
+        void this.#run(process).catch((error: unknown) => {
+          this.#world.monitor.violate(`${process.name} ended: ${textOf(error)}`);
+        }),
+    );
+  }
+
+  /** As the command does: learns the time, serves, creates or resumes the studies, looks for expired leases. */
+  async #run(process: SimProcess): Promise<void> {
+    const context = this.#contextOf(process);
+    await untilStored(process, () => context.agreeOnTime?.() ?? Promise.resolve());
+    // Told to stop meanwhile.
+    if (this.#process !== process) return;
+    const { log, signal } = context;
+    const { clock } = process;
     const stopping = new AbortController();
-    const log = this.#log(process);
-    const { leaseTtlMs, heartbeatIntervalMs, workerMemoryMs } = defaults;
-    const { pollIntervalMs } = this.#world.settings;
-    const context = createContext({
-      storage: mutant.storage?.(database.connect(process)) ?? database.connect(process),
-      clock: process.clock,
-      log,
-      mintToken: (study) => tokenFor(study, this.#world.mintId('t')),
-      mintSecret: () => this.#world.mintId('s'),
-      settings: { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves: null },
-      signal: new WorkSignal(),
-      histories: new Histories(),
-      datasetTools: { datasetOf, keepNewest, chunksOf },
-    });
-    mutant.context?.(context);
     // A study file says no more than the study's name.
     const gateway = localGateway(context, (text) => {
       const study = this.#world.studies.find(({ definition }) => definition.name === text);
@@ -72,7 +78,6 @@ export class SimCoordinator implements Host {
         ? { kind: 'problems', text: `there is no study '${text}'` }
         : { kind: 'ok', definition: study.definition, notices: [] };
     });
-    const { clock, signal } = context;
     this.#running = {
       ...{ process, context },
       trials: trialService(context, stopping.signal),
@@ -82,50 +87,56 @@ export class SimCoordinator implements Host {
         signal.notify();
       },
     };
-    trace.add(process.name, `starts, clock ${process.skewMs} ms ahead`);
-    process.deliver(
-      () =>
-        void this.#serve(context, stopping.signal).catch((error: unknown) => {
-          this.#world.monitor.violate(`${process.name} ended: ${textOf(error)}`);
+    for (const { definition, trials } of this.#world.studies)
+      await untilStored(process, () =>
+        createStudy(context, {
+          definition,
+          definitionText: definition.name,
+          trials: trials(),
+          dataset: null,
         }),
-    );
+      );
+    await reconcileLeases(context, { intervalMs: defaults.reclaimIntervalMs, over: stopping.signal });
+  }
+
+  #contextOf(process: SimProcess): AppContext {
+    const { database, mutant } = this.#world;
+    const log = this.#log(process);
+    const { leaseTtlMs, heartbeatIntervalMs, workerMemoryMs } = defaults;
+    const { pollIntervalMs } = this.#world.settings;
+    const storage = mutant.storage?.(database.connect(process)) ?? database.connect(process);
+    const clock = new AgreedClock(storage, process.clock);
+    const context = createContext({
+      storage,
+      clock,
+      agreeOnTime: () => clock.agree(),
+      log,
+      mintToken: (study) => tokenFor(study, this.#world.mintId('t')),
+      mintSecret: () => this.#world.mintId('s'),
+      settings: { leaseTtlMs, heartbeatIntervalMs, pollIntervalMs, workerMemoryMs, serves: null },
+      signal: new WorkSignal(),
+      histories: new Histories(),
+      datasetTools: { datasetOf, keepNewest, chunksOf },
+    });
+    mutant.context?.(context);
+    return context;
   }
 
   crash(): void {
-    this.#running?.process.crash();
+    this.#process?.crash();
+    this.#process = null;
     this.#running = null;
   }
 
   /** Ends as at SIGTERM: held asks are answered, then the process goes. */
   stop(): void {
+    const process = this.#process;
     const running = this.#running;
-    if (running === null) return;
+    if (process === null) return;
+    this.#process = null;
     this.#running = null;
-    running.process.deliver(running.stop);
-    this.#world.scheduler.after(stopGraceMs, () => running.process.crash());
-  }
-
-  /** `coordinator start --study …`: creates or resumes the studies, then looks for expired leases. */
-  async #serve(context: AppContext, stopping: AbortSignal): Promise<void> {
-    for (const { definition, trials } of this.#world.studies) {
-      for (;;) {
-        try {
-          await createStudy(context, {
-            definition,
-            definitionText: definition.name,
-            trials: trials(),
-            dataset: null,
-          });
-          break;
-        } catch (error) {
-          // A budget that has been raised meanwhile is refused, and read again.
-          const refused = error instanceof AppError && error.code === 'failed-precondition';
-          if (!refused && !(error instanceof StorageUnavailable)) throw error;
-          await context.clock.sleep(startAgainMs);
-        }
-      }
-    }
-    await reconcileLeases(context, { intervalMs: defaults.reclaimIntervalMs, over: stopping });
+    if (running !== null) process.deliver(running.stop);
+    this.#world.scheduler.after(stopGraceMs, () => process.crash());
   }
 
   /** A call that fails unexpectedly is a bug, whatever the faults. */
@@ -136,6 +147,21 @@ export class SimCoordinator implements Host {
         this.#world.monitor.violate(`${name}: ${message}: ${textOf(fields['err'] ?? fields)}`);
       },
     };
+  }
+}
+
+/** Tries again and again while the store is away. */
+async function untilStored(process: SimProcess, work: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      // A budget that has been raised meanwhile is refused, and read again.
+      const refused = error instanceof AppError && error.code === 'failed-precondition';
+      if (!refused && !(error instanceof StorageUnavailable)) throw error;
+      await process.clock.sleep(startAgainMs);
+    }
   }
 }
 

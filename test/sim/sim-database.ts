@@ -5,7 +5,10 @@
  * PostgreSQL adapter does.
  */
 import type { StudyId } from '../../shared/core/ids.js';
-import { createMemoryDatabase } from '../../coordinator/storage/memory/create-memory-storage.js';
+import {
+  createMemoryDatabase,
+  type SharedMemory,
+} from '../../coordinator/storage/memory/create-memory-storage.js';
 import {
   StorageUnavailable,
   type CallOptions,
@@ -15,7 +18,7 @@ import {
 import { StudyGroups, type Work } from '../../coordinator/storage/study-groups.js';
 import type { Draw } from './draw.js';
 import type { Scheduler } from './scheduler.js';
-import type { SimProcess } from './sim-process.js';
+import { epochMs, type SimProcess } from './sim-process.js';
 import type { Trace } from './trace.js';
 import type { Weather } from './weather.js';
 
@@ -77,14 +80,17 @@ class Connection {
 
 export class SimDatabase {
   readonly #options: SimDatabaseOptions;
-  readonly #database = createMemoryDatabase();
-  readonly #store = this.#database.open();
+  readonly #database: SharedMemory;
+  readonly #store: Storage;
   readonly #connections = new Set<Connection>();
   #up = true;
   #slow = false;
 
   constructor(options: SimDatabaseOptions) {
     this.#options = options;
+    // Its clock is the one that all agree on, and keeps true time.
+    this.#database = createMemoryDatabase(() => epochMs + options.scheduler.nowMs);
+    this.#store = this.#database.open();
   }
 
   /** What is committed, without delay or fault. */

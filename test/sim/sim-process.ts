@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/platform/clock.js';
+import type { MonotonicClock } from '../../shared/platform/clock.js';
 import type { Scheduler } from './scheduler.js';
 
 /** Where virtual time starts, UTC. */
@@ -33,8 +33,9 @@ export class SimProcess {
     return this.#frozen;
   }
 
-  readonly clock: Clock = {
+  readonly clock: MonotonicClock = {
     nowMs: () => epochMs + this.#scheduler.nowMs + this.skewMs,
+    monotonicMs: () => this.#scheduler.nowMs,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true) {

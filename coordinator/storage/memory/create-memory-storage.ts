@@ -46,7 +46,7 @@ import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
 
 /** A store in this process's memory with one handle on it: for simulation and tests. Gone with the process. */
-export const createMemoryStorage = (): Storage => createMemoryDatabase().open();
+export const createMemoryStorage = (nowMs?: () => number): Storage => createMemoryDatabase(nowMs).open();
 
 /** A store in memory that several handles share, as replicas (or a restarted coordinator) share a database. */
 export interface SharedMemory {
@@ -56,8 +56,9 @@ export interface SharedMemory {
   readonly runTransaction: RunTransaction;
 }
 
-export function createMemoryDatabase(): SharedMemory {
-  const database = new MemoryDatabase();
+/** `nowMs` is the store's clock: this process's unless given. */
+export function createMemoryDatabase(nowMs: () => number = () => Date.now()): SharedMemory {
+  const database = new MemoryDatabase(nowMs);
   return {
     open: (pace) => new MemoryStorage(database, pace),
     runTransaction: (study, body) => database.runTransaction(study, body, []),
@@ -73,6 +74,11 @@ class MemoryDatabase {
   #lastStudyId = 0;
   /** Stands for the lock on a study's row. */
   readonly queues = new StudyQueues();
+  readonly nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs;
+  }
 
   readonly taken: TakenIds = {
     token: (token) => this.find((study) => study.attempts.has(token)) !== null,
@@ -339,6 +345,10 @@ class MemoryStorage implements Storage {
 
   revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
     return this.#run(({ tokens }) => tokens.revoke(name, revokedAtMs));
+  }
+
+  nowMs(): Promise<number> {
+    return this.#run(({ nowMs }) => nowMs());
   }
 
   overview(request: OverviewRequest): Promise<Overview> {

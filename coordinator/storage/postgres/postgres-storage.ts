@@ -12,6 +12,7 @@ import {
   type TrialNumber,
   type WorkerId,
 } from '../../../shared/core/ids.js';
+import { assert } from '../../../shared/core/assert.js';
 import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
 import { Batcher } from '../../app/batcher.js';
 import {
@@ -68,6 +69,7 @@ import {
 } from './rows.js';
 import * as attempts from './statements/attempts.js';
 import * as leases from './statements/leases.js';
+import { now } from './statements/now.js';
 import type { Statement } from './statements/statement.js';
 import * as studies from './statements/studies.js';
 import * as trials from './statements/trials.js';
@@ -306,6 +308,12 @@ export class PostgresStorage implements Storage {
 
   revokeToken(name: string, revokedAtMs: number): Promise<boolean> {
     return revokeToken(this.#database, name, revokedAtMs);
+  }
+
+  async nowMs(): Promise<number> {
+    const [row] = await this.#read<{ now_ms: number }>(now);
+    assert(row !== undefined, 'the time is one row');
+    return row.now_ms;
   }
 
   overview(request: OverviewRequest): Promise<Overview> {
