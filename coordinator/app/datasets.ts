@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { DatasetHash } from '../../shared/core/ids.js';
 import { decodeCandles } from '../../shared/core/market/candle-codec.js';
 import type { Candles } from '../../shared/core/market/candles.js';
+import { randomSigns } from '../../shared/core/market/random-signs.js';
 import { makeSyntheticCandles } from '../../shared/core/market/synthetic-market.js';
-import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import type { StoredData, StudyDefinition } from '../../shared/core/study/definition.js';
 import type { DatasetView } from '../../shared/core/study/study.js';
 import type { AppContext } from './context.js';
 import { AppError } from './errors.js';
@@ -21,7 +22,8 @@ export interface DatasetTools {
 
 /**
  * The data set that a study is to be pinned to, stored if it has to be made first: the synthetic market, or the
- * newest bars of a stored one. `named` overrides the study file's data set. Null for a study without data.
+ * newest bars of a stored one, with random signs if so asked. `named` overrides the study file's data set. Null for a study
+ * without data.
  */
 export async function requireDataset(
   context: AppContext,
@@ -46,20 +48,39 @@ export async function requireDataset(
       `study '${definition.name}' needs data set '${wanted}', which is not stored; give its file with --data FILE, ` +
         `or import it first: coordinator data import FILE --name ${wanted}`,
     );
-  if (data.bars === null || data.bars === found.rows) return found.hash;
-  if (data.bars > found.rows)
+  const bars = data.bars ?? found.rows;
+  if (bars > found.rows)
     throw new AppError(
       'failed-precondition',
-      `study '${definition.name}' wants ${data.bars} bars; data set '${found.name}' has ${found.rows}`,
+      `study '${definition.name}' wants ${bars} bars; data set '${found.name}' has ${found.rows}`,
     );
-  const candles = decodeCandles(await datasetBytes(context, found.hash));
-  return (
-    await storeCandles(
-      context,
-      context.datasetTools.keepNewest(candles, data.bars),
-      `${found.name}-last-${data.bars}`,
-    )
-  ).hash;
+  const derived = bars !== found.rows || data.randomSigns !== undefined;
+  return derived ? deriveDataset(context, found, { ...data, bars }) : found.hash;
+}
+
+/** Stores what a study wants of a stored data set: its newest bars, with random signs if so asked. */
+async function deriveDataset(
+  context: AppContext,
+  found: DatasetView,
+  { bars, randomSigns: signs }: StoredData & { readonly bars: number },
+): Promise<DatasetHash> {
+  const all = decodeCandles(await datasetBytes(context, found.hash));
+  const kept = context.datasetTools.keepNewest(all, bars);
+  const name = bars === found.rows ? found.name : `${found.name}-last-${bars}`;
+  const derived =
+    signs === undefined
+      ? { candles: kept, name }
+      : { candles: signed(kept, signs.seed, name), name: `${name}-random-signs-${signs.seed}` };
+  return (await storeCandles(context, derived.candles, derived.name)).hash;
+}
+
+function signed(candles: Candles, seed: number, name: string): Candles {
+  try {
+    return randomSigns(candles, seed);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new AppError('failed-precondition', `data set '${name}', random signs: ${error.message}`);
+  }
 }
 
 async function storeCandles(context: AppContext, candles: Candles, name: string): Promise<DatasetView> {

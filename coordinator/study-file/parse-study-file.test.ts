@@ -87,6 +87,12 @@ failure: { oom: prune, diverged: fail, error_retries: 0, timeout_retries: 2, los
       dataset: 'btc',
       bars: null,
     });
+    expect(studyOf(`${base}data: { dataset: btc, bars: 9, random_signs: { seed: 4 } }`).data).toEqual({
+      kind: 'dataset',
+      dataset: 'btc',
+      bars: 9,
+      randomSigns: { seed: 4 },
+    });
     const market = { seed: 3, bars: 500, volatility: 0.01, signal: -0.2 };
     expect(
       studyOf(`${base}data: { synthetic: { name: toy, seed: 3, bars: 500, volatility: 0.01, signal: -0.2 } }`)

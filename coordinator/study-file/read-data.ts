@@ -16,6 +16,7 @@ export function readData(context: ReadContext, root: MapReader): DataSource {
   const barsMax = syntheticMarketLimits.barsMax * 100;
   const hasBars = map.has('bars');
   const bars = map.number('bars', { whole: true, low: 1, high: barsMax }, 1);
+  const signs = map.section('random_signs');
   map.finish();
   if ((dataset === null) === !map.has('synthetic')) {
     const message = dataset === null ? 'names no data' : 'names two sources of data';
@@ -24,15 +25,27 @@ export function readData(context: ReadContext, root: MapReader): DataSource {
     return { kind: 'none' };
   }
   if (synthetic !== null) {
-    if (hasBars)
-      context.problems.add(
-        map.find('bars')?.place ?? map.place,
-        'belongs to a dataset; set synthetic.bars instead',
-      );
+    const foreign = (key: string, remedy: string): void => {
+      const given = map.find(key);
+      if (given !== null) context.problems.add(given.place, `belongs to a dataset; ${remedy}`);
+    };
+    foreign('bars', 'set synthetic.bars instead');
+    foreign('random_signs', 'a synthetic market with signal 0 has nothing to predict either');
     return readSynthetic(context, synthetic);
   }
   const name = dataset === null ? null : readText(context, dataset, datasetRule);
-  return name === null ? { kind: 'none' } : { kind: 'dataset', dataset: name, bars: hasBars ? bars : null };
+  const randomSigns = signs === null ? {} : { randomSigns: { seed: readSignsSeed(context, signs) } };
+  return name === null
+    ? { kind: 'none' }
+    : { kind: 'dataset', dataset: name, bars: hasBars ? bars : null, ...randomSigns };
+}
+
+/** The seed must be given: which market a study saw should stand in its file. */
+function readSignsSeed(context: ReadContext, map: MapReader): number {
+  const bounds = { whole: true, low: 0, high: studyFileLimits.seedMax };
+  const value = map.require('seed', `a whole number from 0 to ${studyFileLimits.seedMax}`);
+  map.finish();
+  return value === null ? 0 : (readNumber(context, value, bounds) ?? 0);
 }
 
 /** All figures must be given: what a made-up market holds should stand in the study file. */

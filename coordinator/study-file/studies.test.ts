@@ -77,7 +77,7 @@ describe('the studies of the package', () => {
   });
 
   it('all V6 studies have the space of the table, in its order, with as many values', () => {
-    for (const file of ['v6-stage1.yaml', 'v6-original.yaml', 'quick.yaml']) {
+    for (const file of ['v6-stage1.yaml', 'v6-noise.yaml', 'v6-original.yaml', 'quick.yaml']) {
       const { space } = studyOf(file).definition;
       expect(space.map((parameter) => [parameter.name, gridSize(parameter)])).toEqual([
         ['hermite_version', 2],
@@ -110,6 +110,23 @@ describe('the studies of the package', () => {
       expect(original[key]).toEqual(honest[key]);
     expect(original.data).toEqual({ kind: 'dataset', dataset: 'btcusdt-1h', bars: 1500 });
     expect(original.evaluation['profile']).toBe('v6');
+  });
+
+  it('v6-noise differs from v6-stage1 in name and data only', () => {
+    const { name, data, ...noise } = studyOf('v6-noise.yaml').definition;
+    const { name: honestName, data: real, ...honest } = studyOf('v6-stage1.yaml').definition;
+    expect([name, honestName]).toEqual(['v6-noise', 'v6-stage1']);
+    expect(noise).toEqual(honest);
+    expect(data).toEqual({ ...real, randomSigns: { seed: 1 } });
+  });
+
+  it('v6-stage1 trains on thousands of rows, for 250 optimiser steps in all', () => {
+    const { evaluation, fixed, data } = studyOf('v6-stage1.yaml').definition;
+    expect(data).toMatchObject({ bars: 34_000 });
+    const folds = Number(evaluation['fold_count']);
+    expect(Number(evaluation['train_rows_min'])).toBeGreaterThanOrEqual(4000);
+    expect(folds * Number(evaluation['test_rows'])).toBeGreaterThanOrEqual(10_000);
+    expect(folds * Number(fixed['steps'])).toBe(250);
   });
 
   it('quick says openly that its market is synthetic', () => {

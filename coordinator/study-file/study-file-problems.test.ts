@@ -159,6 +159,13 @@ failure: { oom: retry, stall_timeout: 10 minutes }
     ['enqueue: [{ n: 1.5 }]', 'enqueue[0].n: is 1.5, expected an integer from 1 to 64'],
     ['data: { bars: 3 }', 'data: names no data'],
     ['data: { dataset: 3 }', 'data.dataset: is 3, expected the name or hash of a stored data set'],
+    ['data: { dataset: a, random_signs: 3 }', 'data.random_signs: is 3, expected a map'],
+    ['data: { dataset: a, random_signs: {} }', 'data.random_signs: seed is missing; expected a whole number'],
+    ['data: { dataset: a, random_signs: { seed: 0.5 } }', 'data.random_signs.seed: is 0.5, expected a whole'],
+    [
+      'data: { synthetic: { name: b, seed: 1, bars: 9, volatility: 0.1, signal: 0 }, random_signs: { seed: 1 } }',
+      'data.random_signs: belongs to a dataset; a synthetic market with signal 0',
+    ],
     ['data: { dataset: a, bars: 0 }', 'data.bars: is 0, expected a whole number from 1'],
     [
       'data: { dataset: a, synthetic: { name: b, seed: 1, bars: 9, volatility: 0.1, signal: 0 } }',

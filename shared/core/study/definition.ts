@@ -40,10 +40,19 @@ export interface SyntheticMarket {
   readonly signal: number;
 }
 
+/** A stored data set by name or hash. */
+export interface StoredData {
+  readonly kind: 'dataset';
+  readonly dataset: string;
+  /** Keeps only the newest that many, null keeps all. */
+  readonly bars: number | null;
+  /** Gives each bar's move a coin's sign, so that nothing is left to predict (`randomSigns`); not there: the market as it was. */
+  readonly randomSigns?: { readonly seed: number };
+}
+
 export type DataSource =
   | { readonly kind: 'none' }
-  /** A stored data set by name or hash; `bars` keeps only the newest that many, null keeps all. */
-  | { readonly kind: 'dataset'; readonly dataset: string; readonly bars: number | null }
+  | StoredData
   | { readonly kind: 'synthetic'; readonly name: string; readonly market: SyntheticMarket };
 
 /** A study as its file states it, checked and with every default filled in. */
