@@ -10,6 +10,7 @@ import type { JournalEntry } from '../../worker/agent/journal.js';
 import { instantMetrics } from '../../worker/trainers/instant.js';
 import { run } from '../helpers/postgres.js';
 import type { Enqueued } from './people.js';
+import { metricsOfLease, stragglersTrainer } from './stragglers.js';
 
 export interface Audit {
   /** Results that workers were told are recorded, one per lease. */
@@ -120,13 +121,16 @@ interface StoredResult {
   readonly state: string;
   readonly params: Readonly<Record<string, number | string>>;
   readonly metrics: Readonly<Record<string, number>>;
-  readonly late: boolean;
+  readonly trainer: string;
+  /** What was told after the lease was lost; null when nothing was. */
+  readonly late_metrics: Readonly<Record<string, number>> | null;
 }
 
 const storedResults = `
   select s.name as study, t.number, a.attempt, a.token, a.outcome, t.attempt as last_attempt, t.state, t.params, t.metrics,
-    exists (select from parzen.late_results l where l.token = a.token) as late
-  from parzen.trial_attempts a join parzen.trials t using (study_id, number) join parzen.studies s on s.id = a.study_id`;
+    s.definition ->> 'trainer' as trainer, l.metrics as late_metrics
+  from parzen.trial_attempts a join parzen.trials t using (study_id, number) join parzen.studies s on s.id = a.study_id
+    left join parzen.late_results l on l.token = a.token`;
 
 export async function audit(
   database: ClientConfig,
@@ -176,7 +180,10 @@ function differenceOf(entry: JournalEntry, stored: StoredResult | undefined): st
   if (stored === undefined) return 'the database does not know the lease';
   if (stored.study !== entry.study || stored.number !== entry.trial || stored.attempt !== entry.attempt)
     return 'the lease belongs to another attempt';
-  if (entry.answer === 'lease-lost') return stored.late ? null : 'a late result was not kept as evidence';
+  if (entry.answer === 'lease-lost')
+    return stored.late_metrics !== null && same(stored.late_metrics, entry.metrics)
+      ? null
+      : 'a late result was not kept as evidence as it was told';
   const outcome = { done: 'finished', stopped: 'pruner' }[entry.outcome] ?? entry.outcome;
   if (stored.outcome !== outcome) return `its attempt ended as ${stored.outcome ?? 'nothing'}`;
   if (entry.outcome !== 'done') return null;
@@ -188,14 +195,20 @@ function differenceOf(entry: JournalEntry, stored: StoredResult | undefined): st
 const same = (one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): boolean =>
   Object.keys({ ...one, ...other }).every((name) => one[name] === other[name]);
 
-/** The trainer's answer is a function of the parameters, so a result under a wrong trial shows. */
+/**
+ * The trainer's answer is a function of the parameters, so a result under a wrong trial shows; that of a straggler is one
+ * of its lease, so a result under a wrong lease does.
+ */
 const wrongMetrics = (stored: readonly StoredResult[]): readonly string[] =>
   stored
-    .filter(
-      ({ outcome, state, params, metrics }) =>
-        outcome === 'finished' && state === 'COMPLETE' && !same(instantMetrics(params), metrics),
-    )
-    .map(({ study, number }) => `trial ${number} of ${study} has the metrics of other parameters`);
+    .filter(({ outcome, state, trainer, token, params, metrics }) => {
+      if (outcome !== 'finished' || state !== 'COMPLETE') return false;
+      return !same(trainer === stragglersTrainer ? metricsOfLease(token) : instantMetrics(params), metrics);
+    })
+    .map(
+      ({ study, number }) =>
+        `trial ${number} of ${study} has the metrics of other parameters or another lease`,
+    );
 
 async function wrongEnqueued(
   database: ClientConfig,
@@ -203,7 +216,7 @@ async function wrongEnqueued(
 ): Promise<readonly string[]> {
   const rows = await run(
     database,
-    `select s.name as study, t.number, t.params -> 'x' as x, t.enqueue_request_id as request
+    `select s.name as study, t.number, coalesce(t.params, t.given) -> 'x' as x, t.enqueue_request_id as request
      from parzen.trials t join parzen.studies s on s.id = t.study_id where t.enqueue_request_id is not null`,
   );
   return enqueued

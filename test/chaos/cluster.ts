@@ -7,6 +7,7 @@ import { processTree } from '../helpers/cli.js';
 import { PostgresServer, signal } from '../helpers/postgres-server.js';
 import { TcpProxy, freePorts } from '../helpers/tcp-proxy.js';
 import { run } from '../helpers/postgres.js';
+import type { BreakName } from './breaks.js';
 import { coordinatorCount, workerCount } from './plan.js';
 import { Supervised } from './supervised.js';
 
@@ -16,6 +17,8 @@ const leaseTtlSeconds = 2;
 export interface ClusterOptions {
   /** Settings of PostgreSQL. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** What coordinators do wrong on purpose; nothing unless given. */
+  readonly broken?: BreakName | null;
 }
 
 export class ChaosCluster {
@@ -47,6 +50,7 @@ export class ChaosCluster {
 
   static async start({
     settings = { recovery_init_sync_method: 'syncfs' },
+    broken = null,
   }: ClusterOptions = {}): Promise<ChaosCluster> {
     const directory = mkdtempSync(path.join(tmpdir(), 'parzen-chaos-'));
     const [postgresPort = 0, ...ports] = await freePorts(1 + coordinatorCount);
@@ -56,7 +60,7 @@ export class ChaosCluster {
       ports.map(() => TcpProxy.start(() => ({ host: '127.0.0.1', port: postgresPort }))),
     );
     const coordinators = databaseLinks.map((link, index) =>
-      startCoordinator(directory, index, { link, port: ports[index] ?? 0 }),
+      startCoordinator(directory, index, { link, broken, port: ports[index] ?? 0 }),
     );
     let next = 0;
     const toCoordinators = (): Promise<TcpProxy> =>
@@ -121,13 +125,17 @@ export class ChaosCluster {
 function startCoordinator(
   directory: string,
   index: number,
-  { link, port }: { readonly link: TcpProxy; readonly port: number },
+  {
+    link,
+    port,
+    broken,
+  }: { readonly link: TcpProxy; readonly port: number; readonly broken: BreakName | null },
 ): Supervised {
   const args = [
     ...['start', '--storage', `postgres://postgres@${link.address}/parzen`],
     ...['--listen', `127.0.0.1:${port}`, '--lease-ttl', String(leaseTtlSeconds), '--log', 'info'],
   ];
-  return new Supervised({ name: `coordinator-${index}`, program: 'coordinator', args, directory });
+  return new Supervised({ name: `coordinator-${index}`, program: 'coordinator', args, directory, broken });
 }
 
 function startWorker(directory: string, index: number, link: TcpProxy): Supervised {

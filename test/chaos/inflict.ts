@@ -86,6 +86,10 @@ async function hurtLink(
     link?.cut();
     return;
   }
+  if (harm === 'lose-commit' || harm === 'lose-answer') {
+    link?.meet((piece) => (piece.includes('commit\0') ? (harm === 'lose-commit' ? 'cut' : 'deaf') : 'pass'));
+    return;
+  }
   link?.set(harm, delayMs);
   if (harm === 'refuse') link?.cut();
   await sleep(durationMs);

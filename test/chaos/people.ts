@@ -6,23 +6,28 @@ import {
   CoordinatorUnreachable,
   type RemoteGateway,
 } from '../../coordinator/grpc/remote-gateway.js';
+import { finishedCount } from '../../shared/core/study/study.js';
 import { RpcError, isRetryable } from '../../shared/wire/call.js';
 import { Draw } from '../sim/draw.js';
+import { stragglersTrainer } from './stragglers.js';
 
 /** Studies that are open at the same time. */
 const openStudies = 4;
 const lookEveryMs = 300;
 
-const studyFile = (name: string, draw: Draw): string => `name: ${name}
+const studyFile = (
+  { name, trainer, trials }: { readonly name: string; readonly trainer: string; readonly trials: number },
+  draw: Draw,
+): string => `name: ${name}
 direction: maximize
 objective: { auc: 0.7, dir_acc: 0.3 }
-trials: ${draw.skewed(30, 600)}
+trials: ${trials}
 sampler: { type: ${draw.pick(['tpe', 'random'])}, seed: ${draw.whole(0, 999)} }
 space:
   x: { low: -2.0, high: 2.0 }
   rate: { low: 1.0e-5, high: 0.1, log: true }
   kind: { choices: [a, b, c] }
-trainer: instant
+trainer: ${trainer}
 failure: { stall_timeout: 4s, lost_retries: 8, error_retries: 3 }
 `;
 
@@ -31,6 +36,20 @@ export interface Enqueued {
   readonly study: string;
   readonly number: number;
   readonly x: number;
+}
+
+/** How far all studies have come. */
+export interface Progress {
+  /** Names of the studies that are not over. */
+  readonly open: readonly string[];
+  /** Finished trials of all studies. */
+  readonly finished: number;
+}
+
+interface NewStudy {
+  readonly kind: 'chaos' | 'straggle';
+  readonly trainer: string;
+  readonly trials: number;
 }
 
 export class People {
@@ -49,8 +68,12 @@ export class People {
     while (!over.aborted) {
       const studies = await this.#call(() => this.#gateway.list(), over);
       if (studies === null) return;
-      const open = studies.filter(({ state }) => state !== 'FINISHED').length;
-      if (open < openStudies) await this.#create(over);
+      const open = (named: string): number =>
+        studies.filter(({ state, name }) => state !== 'FINISHED' && name.startsWith(named)).length;
+      if (open('chaos') < openStudies)
+        await this.#create({ kind: 'chaos', trainer: 'instant', trials: this.#draw.skewed(30, 600) }, over);
+      if (open('straggle') === 0)
+        await this.#create({ kind: 'straggle', trainer: stragglersTrainer, trials: 20 }, over);
       await sleep(lookEveryMs, undefined, { signal: over }).catch(() => undefined);
     }
   }
@@ -65,20 +88,23 @@ export class People {
     await this.#call(() => this.#gateway.resume(study.name), over);
   }
 
-  /** Everything is whole again: lets every paused study go on, and answers whether all are finished. */
-  async finished(): Promise<boolean> {
+  /** Everything is whole again: lets every paused study go on, and answers how far all have come. */
+  async progress(): Promise<Progress> {
     const studies = await this.#gateway.list();
     for (const { name, state } of studies) if (state === 'PAUSED') await this.#gateway.resume(name);
-    return studies.every(({ state }) => state === 'FINISHED');
+    return {
+      open: studies.filter(({ state }) => state !== 'FINISHED').map(({ name }) => name),
+      finished: studies.reduce((sum, { counts }) => sum + finishedCount(counts), 0),
+    };
   }
 
   close(): void {
     this.#gateway.close();
   }
 
-  async #create(over: AbortSignal): Promise<void> {
-    const name = `chaos-${String(this.#created).padStart(4, '0')}`;
-    const definitionText = studyFile(name, this.#draw);
+  async #create({ kind, ...rest }: NewStudy, over: AbortSignal): Promise<void> {
+    const name = `${kind}-${String(this.#created).padStart(4, '0')}`;
+    const definitionText = studyFile({ name, ...rest }, this.#draw);
     this.#created += 1;
     const made = await this.#call(
       () => this.#gateway.create({ definitionText, trials: null, dataset: null }),

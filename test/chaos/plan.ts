@@ -6,8 +6,11 @@ export const workerCount = 8;
 
 /** How a process is hurt. `pause`: SIGSTOP, and SIGCONT after `durationMs`. */
 export type ProcessHarm = 'kill' | 'pause' | 'terminate';
-/** How a connection is hurt; see `TcpProxy`. All but `cut` last for `durationMs`. */
-export type LinkHarm = 'cut' | 'slow' | 'deaf' | 'blackhole' | 'refuse';
+/**
+ * How a connection is hurt; see `TcpProxy`. All but cuts last for `durationMs`. `lose-commit` cuts in front of the next
+ * commit, `lose-answer` behind it: chance alone would hardly ever meet one.
+ */
+export type LinkHarm = 'cut' | 'slow' | 'deaf' | 'blackhole' | 'refuse' | 'lose-commit' | 'lose-answer';
 
 export type Fault = {
   /** After the start, ms. */
@@ -45,7 +48,7 @@ const weights: Readonly<Record<Kind, number>> = {
   background: 3,
   postgres: 2,
   'worker-link': 32,
-  'database-link': 9,
+  'database-link': 12,
   'pause-study': 3,
 };
 
@@ -101,7 +104,10 @@ function drawFault(draw: Draw, atMs: number): Fault {
       return {
         ...common,
         kind,
-        harm: draw.pick(['cut', 'cut', 'slow', 'deaf', 'blackhole', 'refuse']),
+        harm:
+          kind === 'database-link' && draw.chance(0.5)
+            ? draw.pick(['lose-commit', 'lose-answer'])
+            : draw.pick(['cut', 'cut', 'slow', 'deaf', 'blackhole', 'refuse']),
         index: draw.whole(0, (kind === 'worker-link' ? workerCount : coordinatorCount) - 1),
         delayMs: draw.skewed(5, 500),
       };

@@ -5,12 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { killTree, processTree } from '../helpers/cli.js';
 import { signal } from '../helpers/postgres-server.js';
 import path from 'node:path';
+import type { BreakName } from './breaks.js';
 
 export interface SupervisedOptions {
   readonly name: string;
   readonly program: 'coordinator' | 'worker';
   readonly args: readonly string[];
   readonly directory: string;
+  /** What it does wrong on purpose; nothing unless given. */
+  readonly broken?: BreakName | null;
 }
 
 /** An end that nobody asked for. */
@@ -74,12 +77,13 @@ export class Supervised {
   }
 
   #run(): void {
-    const { program, args, directory, name } = this.#options;
+    const { program, args, directory, name, broken = null } = this.#options;
     this.starts += 1;
     this.#hurt = false;
-    const child = spawn(process.execPath, [path.join(compiled, program, 'main.js'), ...args], {
+    const breakIn = broken === null ? [] : ['--import', new URL('./break-in.js', import.meta.url).href];
+    const child = spawn(process.execPath, [...breakIn, path.join(compiled, program, 'main.js'), ...args], {
       cwd: directory,
-      env: { ...process.env, PARZEN_CACHE: path.join(directory, 'cache') },
+      env: { ...process.env, PARZEN_CACHE: path.join(directory, 'cache'), CHAOS_BREAK: broken ?? '' },
       stdio: ['ignore', 'ignore', 'pipe'],
       // Ctrl-C is for the run as a whole.
       detached: true,
