@@ -22,6 +22,10 @@ export const defaults = {
   metricsStaleMs: 60_000,
   /** Metrics show a study for this long after its last trial finished, ms. */
   metricsFinishedShownMs: 3_600_000,
+  /** A study that waits for its data looks for them this often, ms … */
+  dataPollIntervalMs: 2_000,
+  /** … and says so this often, ms. */
+  waitingToldMs: 60_000,
   /** The progress display looks no more often than this, ms. */
   progressIntervalMs: 500,
   /** … and at least this often, for what other replicas did, ms. */

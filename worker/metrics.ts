@@ -9,7 +9,7 @@ const process = { source: 'process' } as const;
 export const workerMetrics = {
   buildInfo: {
     ...{ name: 'parzen_worker_build_info', type: 'gauge', ...process },
-    ...{ labels: ['version', 'revision', 'node_version', 'runtime'], help: '1; runtime as it was asked for' },
+    ...{ labels: ['version', 'revision', 'node_version', 'runtime'], help: '1; runtime in use, until it is known the one asked for' },
   },
   gpuInfo: {
     ...{ name: 'parzen_worker_gpu_info', type: 'gauge', ...process },
@@ -78,6 +78,10 @@ export const workerMetrics = {
   gpuPower: {
     ...{ name: 'parzen_worker_gpu_power_watts', type: 'gauge', ...process, labels: ['UUID'] },
     help: 'Power that the GPU draws, as nvidia-smi says',
+  },
+  gpuEcc: {
+    ...{ name: 'parzen_worker_gpu_ecc_errors', type: 'gauge', ...process, labels: ['UUID', 'kind'] },
+    help: 'Errors of the GPU memory since its driver was loaded, corrected or uncorrected, as nvidia-smi says; absent without ECC',
   },
   trialStarted: {
     ...{ name: 'parzen_worker_trial_started_timestamp_seconds', type: 'gauge', ...process },

@@ -9,6 +9,21 @@ import type { DatasetView } from '../../shared/core/study/study.js';
 import type { AppContext } from './context.js';
 import { AppError } from './errors.js';
 
+/** A study's data set is not stored (yet). */
+export class DatasetMissing extends AppError {
+  /** Name or hash of the data set. */
+  readonly wanted: string;
+
+  constructor(study: string, wanted: string) {
+    super(
+      'not-found',
+      `study '${study}' needs data set '${wanted}', which is not stored; give its file with --data FILE, ` +
+        `or import it first: coordinator data import FILE --name ${wanted}`,
+    );
+    this.wanted = wanted;
+  }
+}
+
 /** Port: how candle tables become data sets. */
 export interface DatasetTools {
   datasetOf(
@@ -42,12 +57,7 @@ export async function requireDataset(
   }
   const wanted = named ?? data.dataset;
   const found = await context.storage.findDataset(wanted);
-  if (found === null)
-    throw new AppError(
-      'not-found',
-      `study '${definition.name}' needs data set '${wanted}', which is not stored; give its file with --data FILE, ` +
-        `or import it first: coordinator data import FILE --name ${wanted}`,
-    );
+  if (found === null) throw new DatasetMissing(definition.name, wanted);
   const bars = data.bars ?? found.rows;
   if (bars > found.rows)
     throw new AppError(

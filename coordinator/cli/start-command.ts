@@ -13,6 +13,7 @@ interface StartFlags {
   readonly study?: string;
   readonly trials?: number;
   readonly data?: string;
+  readonly waitForData: boolean;
   readonly storage: string;
   readonly pgPort?: number;
   readonly listen: string;
@@ -56,6 +57,10 @@ const studyOptions = (): readonly Option[] => [
   new Option('--data <file|name>', 'market data: a kline file, or a data set of the store').env(
     'PARZEN_DATA',
   ),
+
+  new Option('--wait-for-data', 'when the data set is not stored yet, serve and wait for it')
+    .default(false)
+    .env('PARZEN_WAIT_FOR_DATA'),
 
   new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
     .default(defaults.storage)
@@ -174,6 +179,7 @@ async function runStart(flags: StartFlags, version: string): Promise<void> {
     study: flags.study ?? null,
     trials: flags.trials ?? null,
     data: flags.data ?? null,
+    waitForData: flags.waitForData,
     pgPort: flags.pgPort ?? null,
     leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ storage: flags.storage, workers: flags.workers },

@@ -1,22 +1,16 @@
 /** `coordinator start`: creates or resumes a study, serves it, and with `--workers` runs it to its end. */
-import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import type { StudyDefinition } from '../../shared/core/study/definition.js';
-import { describeCandles } from '../../shared/core/market/inspect-candles.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import { startTracing, type Tracing } from '../../shared/platform/tracing.js';
-import { storeDataset } from '../app/datasets.js';
 import { reconcileLeases } from '../app/reconcile.js';
 import { reclaimFromTheDead } from '../app/release.js';
 import { defaults } from '../config.js';
-import { datasetOf } from '../market-data/dataset.js';
-import { importKlines } from '../market-data/import-klines.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
 import { openStorage } from '../storage/open-storage.js';
-import { nameOfFile } from './data-commands.js';
+import { beginStudy, type StudyFile } from './begin-study.js';
 import { CommandError } from './command-error.js';
 import { refuseOpenListening, startServers, type Listening, type Servers } from './listening.js';
 import { startLocalWorkers, type LocalWorkers } from './local-workers.js';
@@ -33,6 +27,8 @@ export interface StartOptions {
   readonly study: string | null;
   readonly trials: number | null;
   readonly data: string | null;
+  /** Serve, and wait for the study's data set when it is not stored yet. */
+  readonly waitForData?: boolean;
   readonly storage: string;
   /** Port on loopback for Optuna's tools; null keeps the embedded store closed. */
   readonly pgPort: number | null;
@@ -86,11 +82,6 @@ export async function start(options: StartOptions): Promise<void> {
   }
 }
 
-interface StudyFile {
-  readonly text: string;
-  readonly definition: StudyDefinition;
-}
-
 /** Found out now, not after hours of work. */
 async function refuseUnwritable(directory: string): Promise<void> {
   const probe = path.join(directory, `.probe-${process.pid}`);
@@ -104,24 +95,6 @@ async function refuseUnwritable(directory: string): Promise<void> {
       `--out ${directory}: results cannot be written there (${reason}); name another folder`,
     );
   }
-}
-
-async function createStudy(
-  { context, gateway }: OpenContext,
-  file: StudyFile,
-  options: StartOptions,
-): Promise<void> {
-  const { data, log } = options;
-  let dataset = data;
-  if (data !== null && existsSync(data)) {
-    const { candles, report } = await importKlines(data, { signal: options.stopping });
-    for (const line of describeCandles(report, 3)) log.info({}, `data: ${line.trim()}`);
-    const name = file.definition.data.kind === 'dataset' ? file.definition.data.dataset : nameOfFile(data);
-    const made = datasetOf(candles, name, context.clock.nowMs());
-    dataset = (await storeDataset(context, made.record, made.bytes)).hash;
-  } else if (data !== null && (data.includes(path.sep) || data.endsWith('.csv') || data.endsWith('.gz')))
-    throw new CommandError(`--data ${data}: there is no such file`);
-  await gateway.create({ definitionText: file.text, trials: options.trials, dataset });
 }
 
 interface Serving {
@@ -161,9 +134,12 @@ async function serve(
 
 async function runStudy(opened: OpenContext, file: StudyFile, options: StartOptions): Promise<void> {
   const { name } = file.definition;
+  const { waitForData = false } = options;
+  let begun = false;
   try {
     await serve(opened, options, async (serving) => {
-      await createStudy(opened, file, options);
+      begun = await beginStudy(opened, file, { ...options, waitForData, stopping: serving.over });
+      if (!begun) return;
       await refuseIdle(opened, name, options);
       await workToTheEnd(opened, name, { options, ...serving });
     });
@@ -175,7 +151,7 @@ async function runStudy(opened: OpenContext, file: StudyFile, options: StartOpti
       );
     throw error;
   }
-  await conclude(opened, name, options);
+  if (begun) await conclude(opened, name, options);
 }
 
 /** A study that hands out nothing would look as if it hung. */

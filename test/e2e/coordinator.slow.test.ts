@@ -77,6 +77,21 @@ describe('coordinator start', () => {
     expect(verified.stdout).toContain(`all ${trials} suggestions`);
   });
 
+  it('told to wait for its data, serves until they are imported and then begins', async () => {
+    const text = `${instantStudyFile('later', 3)}\ndata: { dataset: market }\n`;
+    const args = ['start', '--study', place.write('later.yaml', text), '--wait-for-data', ...anyPort];
+    const running = place.start('coordinator', args);
+    await until(() => running.stderr().includes('waiting for data') || running.process.exitCode !== null);
+    const coordinator = /listen=(127.0.0.1:\d+)/.exec(running.stderr())![1]!;
+    const made = await place.run('coordinator', [
+      ...['data', 'synth', '--name', 'market', '--bars', '500', '--coordinator', coordinator],
+    ]);
+    expect(made.stderr).toBe('');
+    await until(() => running.stderr().includes('study created') || running.process.exitCode !== null);
+    running.process.kill('SIGTERM');
+    expect(await running.done).toMatchObject({ code: 0 });
+  });
+
   it('stops cleanly at Ctrl-C, gives trials back, and the same command goes on', async () => {
     const file = place.write('calm.yaml', instantStudyFile('calm', 400));
     const args = ['start', '--study', file, '--workers', '2', ...anyPort];

@@ -16,8 +16,8 @@ case "$*" in
   -L) echo "GPU 0: ${fakeGpu.model} (UUID: ${fakeGpu.uuid})" ;;
   --query-gpu=index,uuid,name,memory.total,memory.free,driver_version*)
     echo "0, ${fakeGpu.uuid}, ${fakeGpu.model}, 81559, 80998, ${fakeGpu.driver}" ;;
-  --id=${fakeGpu.uuid}\\ --query-gpu=memory.used,memory.total,utilization.gpu,temperature.gpu,power.draw*)
-    echo "12345, 81559, 87, 64, 512.34" ;;
+  --id=${fakeGpu.uuid}\\ --query-gpu=memory.used,memory.total,utilization.gpu,temperature.gpu,power.draw,ecc.errors.corrected.volatile.total,ecc.errors.uncorrected.volatile.total*)
+    echo "12345, 81559, 87, 64, 512.34, 3, 0" ;;
   *) echo "Invalid combination of input arguments: $*" >&2; exit 1 ;;
 esac
 `;

@@ -88,8 +88,8 @@ describe('--gpu', () => {
       expect(parseGpuChoice(text)).toBeNull();
   });
 
-  const machine = async (visible?: string) => {
-    const listing = await listGpus(smi(twoGpus, partitioned));
+  const machine = async (visible?: string, list = '') => {
+    const listing = await listGpus(smi(twoGpus, list));
     return (text: string, slots = 1) => {
       const choice = parseGpuChoice(text);
       if (choice === null) throw new Error(text);
@@ -117,17 +117,29 @@ describe('--gpu', () => {
     });
   });
 
-  it('an index, a UUID and a part are themselves; slots share the memory', async () => {
+  it('an index and a UUID are themselves; slots share the memory', async () => {
     const choose = await machine();
     expect(choose('0', 4)).toMatchObject({ device: { memoryBytes: Math.floor((81559 * mebibyte) / 4) } });
     expect(choose('GPU-5d5ba0d6')).toMatchObject({
       device: { uuid: 'GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77' },
     });
+  });
+
+  it('a part is itself, and a card that is partitioned is the largest of its parts: it computes nothing itself', async () => {
+    const choose = await machine(undefined, partitioned);
     expect(choose('MIG-c6d4')).toMatchObject({
       // Others know the whole card only.
       identity: { uuid: 'GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77', migProfile: '3g.20gb' },
       device: { name: 'MIG 3g.20gb', memoryBytes: 20 * 1024 * mebibyte },
       environment: { CUDA_VISIBLE_DEVICES: 'MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f' },
+    });
+    const largest = { device: { name: 'MIG 3g.20gb', memoryBytes: 20 * 1024 * mebibyte } };
+    expect(choose('0')).toMatchObject(largest);
+    expect(choose('GPU-5d5b')).toMatchObject(largest);
+    expect(choose('auto')).toMatchObject({ device: { name: 'MIG 7g.40gb' } });
+    expect((await machine('0', partitioned))('auto')).toMatchObject(largest);
+    expect((await machine('MIG-cba6', partitioned))('auto')).toMatchObject({
+      device: { name: 'MIG 1g.5gb+me', memoryBytes: 5 * 1024 * mebibyte },
     });
   });
 
@@ -145,7 +157,7 @@ describe('--gpu', () => {
   });
 
   it('what is not there is an error that lists what is', async () => {
-    const choose = await machine();
+    const choose = await machine(undefined, partitioned);
     expect(() => choose('7')).toThrow(/there is no GPU 7; this machine has: 0 NVIDIA H100 .* MIG 3g.20gb/);
     expect(() => choose('GPU-0000')).toThrow(/there is no GPU-0000/);
     const none: GpuListing = { kind: 'none', reason: 'nvidia-smi is not installed' };

@@ -64,46 +64,64 @@ export type ChosenGpu = (
 const perSlot = (bytes: number | null, slots: number): number | null =>
   bytes === null ? null : Math.floor(bytes / slots);
 
-const describe = ({ gpus, parts }: Extract<GpuListing, { kind: 'gpus' }>): string =>
+type Listed = Extract<GpuListing, { kind: 'gpus' }>;
+
+const describe = ({ gpus, parts }: Listed): string =>
   [
     ...gpus.map(({ index, name, uuid }) => `${index} ${name} ${uuid}`),
     ...parts.map(({ name, uuid }) => `${name} ${uuid}`),
   ].join('; ');
 
-/** The GPUs that CUDA_VISIBLE_DEVICES leaves: what the worker's surroundings have taken away stays away. */
-function visibleOnly(gpus: readonly Gpu[], visible: string | undefined): readonly Gpu[] {
-  if (visible === undefined) return gpus;
+/** What a worker can use: whole cards, and instead of a card that is partitioned (MIG) its parts, for it computes nothing itself. */
+const usable = ({ gpus, parts }: Listed): readonly (Gpu | GpuPart)[] =>
+  gpus.flatMap((gpu): readonly (Gpu | GpuPart)[] => {
+    const own = parts.filter(({ gpuIndex }) => gpuIndex === gpu.index);
+    return own.length === 0 ? [gpu] : own;
+  });
+
+/** What CUDA_VISIBLE_DEVICES leaves of it: what the worker's surroundings have taken away stays away. */
+function visibleOnly(listing: Listed, visible: string | undefined): readonly (Gpu | GpuPart)[] {
+  if (visible === undefined) return usable(listing);
   const allowed = visible.split(',').map((entry) => entry.trim());
-  const names = ({ index, uuid }: Gpu, entry: string): boolean =>
-    entry === String(index) || (entry.startsWith('GPU-') && uuid.startsWith(entry));
-  return gpus.filter((gpu) => allowed.some((entry) => names(gpu, entry)));
+  const named = (device: Gpu | GpuPart): boolean =>
+    allowed.some(
+      (entry) =>
+        ('index' in device && entry === String(device.index)) ||
+        (/^(GPU|MIG)-/.test(entry) && device.uuid.startsWith(entry)),
+    );
+  return usable(listing).filter((device) => {
+    const card = cardOf(device, listing);
+    return named(device) || (card !== undefined && named(card));
+  });
 }
 
 /** The one with the most free memory: several workers that start one after the other spread over the GPUs. */
-function emptiest(gpus: readonly Gpu[]): Gpu | undefined {
-  const free = ({ freeMemoryBytes, memoryBytes }: Gpu): number => freeMemoryBytes ?? memoryBytes ?? 0;
-  return gpus.reduce<Gpu | undefined>(
-    (best, gpu) => (best === undefined || free(gpu) > free(best) ? gpu : best),
+function emptiest(devices: readonly (Gpu | GpuPart)[]): Gpu | GpuPart | undefined {
+  const free = (device: Gpu | GpuPart): number =>
+    ('freeMemoryBytes' in device ? device.freeMemoryBytes : null) ?? device.memoryBytes ?? 0;
+  return devices.reduce<Gpu | GpuPart | undefined>(
+    (best, device) => (best === undefined || free(device) > free(best) ? device : best),
     undefined,
   );
 }
 
-function find(
-  choice: Exclude<GpuChoice, { kind: 'auto' | 'none' }>,
-  listing: Extract<GpuListing, { kind: 'gpus' }>,
-): Gpu | GpuPart {
+/** A card that was named and is partitioned means the largest of its parts. */
+function find(choice: Exclude<GpuChoice, { kind: 'auto' | 'none' }>, listing: Listed): Gpu | GpuPart {
   const { gpus, parts } = listing;
   const found =
     choice.kind === 'index'
       ? gpus.find(({ index }) => index === choice.index)
       : [...gpus, ...parts].find(({ uuid }) => uuid.startsWith(choice.uuid));
-  if (found !== undefined) return found;
-  const asked = choice.kind === 'index' ? `GPU ${choice.index}` : choice.uuid;
-  throw new GpuNotFound(`there is no ${asked}; this machine has: ${describe(listing)}`);
+  if (found === undefined) {
+    const asked = choice.kind === 'index' ? `GPU ${choice.index}` : choice.uuid;
+    throw new GpuNotFound(`there is no ${asked}; this machine has: ${describe(listing)}`);
+  }
+  if ('gpuIndex' in found) return found;
+  return emptiest(parts.filter(({ gpuIndex }) => gpuIndex === found.index)) ?? found;
 }
 
 /**
- * The GPU for a worker with so many slots. `visible` is the worker's own CUDA_VISIBLE_DEVICES. Throws `GpuNotFound` when a
+ * The GPU, or part of one, for a worker with so many slots. `visible` is the worker's own CUDA_VISIBLE_DEVICES. Throws `GpuNotFound` when a
  * particular GPU was asked for and is not there; `auto` then means the CPU.
  */
 export function chooseGpu(
@@ -116,20 +134,24 @@ export function chooseGpu(
     if (choice.kind === 'auto') return { kind: 'cpu', reason: listing.reason, environment: {} };
     throw new GpuNotFound(`no GPU can be used: ${listing.reason}`);
   }
-  const gpu = choice.kind === 'auto' ? emptiest(visibleOnly(listing.gpus, visible)) : find(choice, listing);
+  const gpu = choice.kind === 'auto' ? emptiest(visibleOnly(listing, visible)) : find(choice, listing);
   if (gpu === undefined) {
     return { kind: 'cpu', reason: 'CUDA_VISIBLE_DEVICES hides all GPUs', environment: {} };
   }
   return {
     kind: 'gpu',
     device: { uuid: gpu.uuid, name: gpu.name, memoryBytes: perSlot(gpu.memoryBytes, slots) },
-    identity: identityOf(gpu, listing.gpus),
+    identity: identityOf(gpu, listing),
     environment: pinnedTo(gpu.uuid),
   };
 }
 
-function identityOf(chosen: Gpu | GpuPart, gpus: readonly Gpu[]): GpuIdentity {
-  const card = 'gpuIndex' in chosen ? gpus.find(({ index }) => index === chosen.gpuIndex) : chosen;
+/** The whole card that a device is, or is a part of. */
+const cardOf = (device: Gpu | GpuPart, { gpus }: Listed): Gpu | undefined =>
+  'gpuIndex' in device ? gpus.find(({ index }) => index === device.gpuIndex) : device;
+
+function identityOf(chosen: Gpu | GpuPart, listing: Listed): GpuIdentity {
+  const card = cardOf(chosen, listing);
   return {
     uuid: card?.uuid ?? chosen.uuid,
     model: card?.name ?? chosen.name,

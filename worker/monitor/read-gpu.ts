@@ -10,20 +10,28 @@ export interface GpuReading {
   readonly utilisation: number | null;
   readonly celsius: number | null;
   readonly watts: number | null;
+  /** Memory errors since the driver was loaded: mended ones, … */
+  readonly eccCorrected: number | null;
+  /** … and those that could not be: what was computed then is wrong. */
+  readonly eccUncorrected: number | null;
 }
 
-const queried = ['memory.used', 'memory.total', 'utilization.gpu', 'temperature.gpu', 'power.draw'] as const;
+const basics = ['memory.used', 'memory.total', 'utilization.gpu', 'temperature.gpu', 'power.draw'] as const;
+const ecc = ['ecc.errors.corrected.volatile.total', 'ecc.errors.uncorrected.volatile.total'] as const;
 const mebibyte = 2 ** 20;
 
-export const readingArguments = (uuid: string): readonly string[] => [
-  ...[`--id=${uuid}`, `--query-gpu=${queried.join(',')}`, '--format=csv,noheader,nounits'],
+/** `withEcc` false: for drivers that refuse the whole question because of fields that they do not know. */
+export const readingArguments = (uuid: string, withEcc = true): readonly string[] => [
+  `--id=${uuid}`,
+  `--query-gpu=${(withEcc ? [...basics, ...ecc] : basics).join(',')}`,
+  '--format=csv,noheader,nounits',
 ];
 
-/** The line of `readingArguments`; null when it is something else. `[N/A]` and the like are null. */
+/** The line of `readingArguments`; null when it is something else. `[N/A]`, `ERR!` and the like are null. */
 export function parseReading(text: string): GpuReading | null {
   const fields = (text.trim().split('\n')[0] ?? '').split(',').map((field) => field.trim());
-  if (fields.length !== queried.length) return null;
-  const [used, total, percent, celsius, watts] = fields.map((field) =>
+  if (fields.length !== basics.length && fields.length !== basics.length + ecc.length) return null;
+  const [used, total, percent, celsius, watts, corrected, uncorrected] = fields.map((field) =>
     /^-?\d+(\.\d+)?$/.test(field) ? Number(field) : null,
   );
   const times = (value: number | null | undefined, factor: number): number | null =>
@@ -34,6 +42,8 @@ export function parseReading(text: string): GpuReading | null {
     utilisation: times(percent, 0.01),
     celsius: celsius ?? null,
     watts: watts ?? null,
+    eccCorrected: corrected ?? null,
+    eccUncorrected: uncorrected ?? null,
   };
 }
 
@@ -63,7 +73,8 @@ export async function watchGpu({
   run = nvidiaSmi,
 }: GpuWatchOptions): Promise<void> {
   while (!over.aborted) {
-    const answer = await run(readingArguments(uuid));
+    let answer = await run(readingArguments(uuid));
+    if (!answer.ok) answer = await run(readingArguments(uuid, false));
     show(answer.ok ? parseReading(answer.output) : null);
     await clock.sleep(intervalMs, over);
   }

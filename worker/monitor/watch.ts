@@ -46,7 +46,9 @@ export function watchCalls(
       }
     };
   return {
-    register: watch('Register', calls.register, (_, { gpuUuid }) => metrics.registered(gpuUuid !== '')),
+    register: watch('Register', calls.register, (_, { gpuUuid, runtime }) =>
+      metrics.registered(gpuUuid !== '', runtime),
+    ),
     ask: watch('Ask', calls.ask, ({ outcome }: AskResponse, { ahead }) => {
       // An ask ahead that is answered with nothing says nothing of idle slots: its own is at work.
       if (outcome?.$case !== 'nothing') metrics.idleFor(null);

@@ -46,6 +46,12 @@ export class WorkerMetrics {
   readonly #slots: number;
   readonly #times: SlotTimes;
   readonly #UUID: string;
+  #build: {
+    readonly version: string;
+    readonly revision: string;
+    readonly node_version: string;
+    readonly runtime: string;
+  };
   /** Studies with series, the one worked for last at the end. */
   readonly #studies = new Map<string, { running: number; sinceMs: number }>();
   #draining = false;
@@ -62,8 +68,10 @@ export class WorkerMetrics {
       () => performance.now(),
       (doing, seconds) => metrics.slotSeconds.inc({ doing }, seconds),
     );
-    const revision = process.env['PARZEN_REVISION'] ?? '';
-    metrics.buildInfo.set({ version, revision, node_version: process.version, runtime }, 1);
+    this.#build = {
+      ...{ version, revision: process.env['PARZEN_REVISION'] ?? '', node_version: process.version, runtime },
+    };
+    metrics.buildInfo.set(this.#build, 1);
     metrics.connected.set(0);
     startAtZero(metrics.slotSeconds, combinations({ doing: ['training', ...idleReasons] }));
     startAtZero(metrics.trainerExits, combinations({ reason: trainerExits }));
@@ -107,10 +115,13 @@ export class WorkerMetrics {
     return () => this.#metrics.release.observe(seconds());
   }
 
-  /** The coordinator knows this worker; `onGpu`: its trials use the GPU that it has. */
-  registered(onGpu: boolean): void {
+  /** The coordinator knows this worker; `onGpu`: its trials use the GPU that it has; `runtime`: the one they train on. */
+  registered(onGpu: boolean, runtime: string): void {
     this.#registered = true;
     this.#onGpu = onGpu;
+    this.#metrics.buildInfo.remove(this.#build);
+    this.#build = { ...this.#build, runtime };
+    this.#metrics.buildInfo.set(this.#build, 1);
   }
 
   /** A call was answered. */
@@ -179,13 +190,15 @@ export class WorkerMetrics {
   /** What the GPU said of itself just now; null when it says nothing any more. */
   showGpu(reading: GpuReading | null): void {
     const UUID = this.#UUID;
-    const { gpuMemory, gpuUtilisation, gpuTemperature, gpuPower } = this.#metrics;
+    const { gpuMemory, gpuUtilisation, gpuTemperature, gpuPower, gpuEcc } = this.#metrics;
     const figures = [
       [gpuMemory, { UUID, kind: 'used' }, reading?.memoryUsedBytes],
       [gpuMemory, { UUID, kind: 'total' }, reading?.memoryTotalBytes],
       [gpuUtilisation, { UUID }, reading?.utilisation],
       [gpuTemperature, { UUID }, reading?.celsius],
       [gpuPower, { UUID }, reading?.watts],
+      [gpuEcc, { UUID, kind: 'corrected' }, reading?.eccCorrected],
+      [gpuEcc, { UUID, kind: 'uncorrected' }, reading?.eccUncorrected],
     ] as const;
     for (const [metric, labels, value] of figures)
       if (value === undefined || value === null) metric.remove(labels);

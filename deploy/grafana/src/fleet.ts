@@ -241,20 +241,20 @@ const gpu: Row = {
       queries: [query(`sum by (UUID) (rate(parzen_worker_gpu_steps_total${of}${rate}))`, '{{UUID}}')],
     }),
     timeseries({
-      ...{ title: 'Temperature', unit: 'celsius', width: 8, min: 0 },
+      ...{ title: 'Temperature', unit: 'celsius', width: 6, min: 0 },
       thresholds: [{ value: 85, color: 'red' }],
       description:
         'Most cards slow down from about 85 °C. Trials that take longer at the same work: look at the airflow.',
       queries: [query(perGpu('max by (UUID) (parzen_worker_gpu_temperature_celsius)'), gpuLegend)],
     }),
     timeseries({
-      ...{ title: 'Power', unit: 'watt', width: 8, min: 0, stacked: true },
+      ...{ title: 'Power', unit: 'watt', width: 6, min: 0, stacked: true },
       description:
         'Drawn by the GPUs that our workers use. Low at a high utilisation: many tiny kernels; a larger batch uses the card better.',
       queries: [query(perGpu('max by (UUID) (parzen_worker_gpu_power_watts)'), gpuLegend)],
     }),
     stat({
-      ...{ title: 'Energy per finished trial', unit: 'joule', width: 8 },
+      ...{ title: 'Energy per finished trial', unit: 'joule', width: 6 },
       description:
         'Power of all GPUs over the rate of finished trials. Rises when trials fail late or GPUs idle.',
       queries: [
@@ -263,6 +263,12 @@ const gpu: Row = {
           'per trial',
         ),
       ],
+    }),
+    timeseries({
+      ...{ title: 'Memory errors', unit: 'short', width: 6, min: 0, decimals: 0 },
+      description:
+        'ECC errors since the driver was loaded. Corrected ones that grow by the day: have the card looked at. Any uncorrected one: results of that time are not to be trusted; see the runbook of ParzenGpuRowRemapFailure.',
+      queries: [query(perGpu('max by (UUID, kind) (parzen_worker_gpu_ecc_errors)'), `{{kind}} ${gpuLegend}`)],
     }),
   ],
 };
