@@ -91,7 +91,7 @@ const serviceMetrics = {
   },
   workers: {
     ...{ name: 'parzen_workers', type: 'gauge', ...database, labels: ['state'] },
-    help: 'Workers seen within ten minutes: idle, busy, draining, or lost (silent for longer than a lease)',
+    help: 'Workers seen within ten minutes: idle, busy, draining (about to stop), or lost (silent for longer than a lease, without having said so before)',
   },
   lastRefresh: {
     ...{ name: 'parzen_metrics_last_refresh_timestamp_seconds', type: 'gauge', ...process, labels: [] },

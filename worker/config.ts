@@ -10,6 +10,8 @@ export interface WorkerConfig {
   readonly security?: ChannelSecurity;
   /** Work only for this study; null for any. */
   readonly study: string | null;
+  /** Other programs use the GPU's memory as well. */
+  readonly sharedGpu?: boolean;
   /** Trials at once; each has a trainer process of its own. */
   readonly slots: number;
   /** Training runtime: `auto` or a name. */

@@ -6,6 +6,8 @@ export const askWaitMs = 20_000;
 export const askDeadlineMs = askWaitMs + 5_000;
 export const tellDeadlineMs = 10_000;
 export const shortCallDeadlineMs = 5_000;
+/** … of the last one, which holds up the end of the worker while nobody answers, ms. */
+export const farewellDeadlineMs = 1_000;
 /** Pause between asks that were answered at once with "nothing", ms. */
 export const idlePauseMs = 1_000;
 /** Time for giving a trial back, ms; leases expire by themselves after that. */

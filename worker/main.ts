@@ -25,6 +25,7 @@ interface StartOptions extends ChannelFlags {
   readonly slots: number;
   readonly runtime: string;
   readonly gpu: GpuChoice;
+  readonly sharedGpu: boolean;
   readonly memory?: number;
   readonly trainers?: string;
   readonly metrics?: string;
@@ -124,8 +125,7 @@ async function start(options: StartOptions): Promise<void> {
     coordinator: options.coordinator,
     security: readChannel(options, options.coordinator, systemClock.nowMs()),
     study: options.study ?? null,
-    slots: options.slots,
-    runtime: options.runtime,
+    ...{ slots: options.slots, runtime: options.runtime, sharedGpu: options.sharedGpu },
     ...(options.memory === undefined ? {} : { slotMemoryBytes: options.memory }),
     cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
     fallbackCacheDirectory: fallbackCacheDirectory(process.env, os.tmpdir()),
@@ -191,6 +191,9 @@ const startCommand = new Command('start');
 for (const [flags, description, env] of channelOptions)
   startCommand.addOption(new Option(flags, description).env(env));
 
+/** Options that are switches; any other variable holds the option's value. */
+const switches = ['PARZEN_INSECURE_METRICS', 'PARZEN_SHARED_GPU', 'PARZEN_TLS'];
+
 /** The worker was called in a way that it cannot follow. */
 class UsageError extends Error {}
 
@@ -225,6 +228,11 @@ startCommand
       .default({ kind: 'auto' } satisfies GpuChoice, 'auto')
       .env('PARZEN_GPU')
       .argParser(gpuChoice),
+  )
+  .addOption(
+    new Option('--shared-gpu', "other programs use the GPU too: an out-of-memory may be a neighbour's doing")
+      .default(false)
+      .env('PARZEN_SHARED_GPU'),
   )
   .addOption(
     new Option('--memory <size>', 'memory one trial may use, e.g. 4G (default: an equal share of all)')
@@ -323,7 +331,7 @@ program
   });
 
 try {
-  const { unset, problems } = checkEnvironment(process.env, ['PARZEN_INSECURE_METRICS', 'PARZEN_TLS']);
+  const { unset, problems } = checkEnvironment(process.env, switches);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
   for (const name of unset) Reflect.deleteProperty(process.env, name);
   await program.parseAsync();

@@ -9,7 +9,10 @@ const process = { source: 'process' } as const;
 export const workerMetrics = {
   buildInfo: {
     ...{ name: 'parzen_worker_build_info', type: 'gauge', ...process },
-    ...{ labels: ['version', 'revision', 'node_version', 'runtime'], help: '1; runtime in use, until it is known the one asked for' },
+    ...{
+      labels: ['version', 'revision', 'node_version', 'runtime'],
+      help: '1; runtime in use, until it is known the one asked for',
+    },
   },
   gpuInfo: {
     ...{ name: 'parzen_worker_gpu_info', type: 'gauge', ...process },

@@ -109,6 +109,24 @@ describe('the failure policy of a study file', () => {
     expect(await trialOf(app, 0)).toMatchObject({ state: 'PRUNED', reason: 'oom' });
   });
 
+  it("does not hold an out-of-memory on a shared GPU to be the trial's own, for some attempts", async () => {
+    const app = await studyOf('{ lost_retries: 2 }');
+    await app.register('shared', 8e9, { sharedGpu: true });
+    for (const attempt of [1, 2]) {
+      const assignment = await leased(app, 'shared');
+      expect(assignment).toMatchObject({ number: 0, attempt });
+      await end(app, assignment, 'oom');
+      // No more memory is asked for: whoever comes gets it.
+      expect(await trialOf(app, 0)).toMatchObject({ state: 'WAITING', reason: 'oom' });
+    }
+    await end(app, await leased(app), 'oom');
+    expect(await trialOf(app, 0)).toMatchObject({ state: 'PRUNED', reason: 'oom', attempt: 3 });
+    const strict = await studyOf('{ oom: prune }');
+    await strict.register('shared', 8e9, { sharedGpu: true });
+    await end(strict, await leased(strict, 'shared'), 'oom');
+    expect(await trialOf(strict, 0)).toMatchObject({ state: 'PRUNED', reason: 'oom' });
+  });
+
   it.each([
     [{ study: 's', trainers: ['hermite', 'instant'] }, 'WAITING'],
     [{ study: 'other' }, 'PRUNED'],

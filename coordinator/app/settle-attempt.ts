@@ -12,6 +12,8 @@ export interface AttemptEnd {
   readonly nowMs: number;
   /** Is there a live worker with more memory than this attempt's? */
   readonly biggerGpuExists: boolean;
+  /** Did others use the memory of this attempt's GPU as well? */
+  readonly sharedGpu?: boolean;
   /** Nothing is counted against the trial: the worker cannot run trials at all, or the attempt had not begun. */
   readonly uncounted?: 'unfit' | 'returned';
 }
@@ -35,10 +37,13 @@ export async function settleAttempt(
   assert(trial.state === 'RUNNING' && trial.lease !== null, `trial ${trial.number} is not running`);
   const { definition } = transaction.study();
   const judged = judge(transaction, trial, end.outcome);
+  // Not without end: then the trial itself is held to be too large, shared memory or not.
+  const oomMayBeOthers = end.sharedGpu === true && trial.attempt <= definition.failure.lostRetriesMax;
   const moved = transition(trial.state, end.uncounted ?? judged.event, {
     policy: definition.failure,
     retries: trial.retries,
     biggerGpuExists: end.biggerGpuExists,
+    oomMayBeOthers,
   });
   assert(moved.kind === 'moved' && moved.reason !== null, `${judged.event} ends an attempt`);
   const finished = isFinished(moved.state);
@@ -58,7 +63,9 @@ export async function settleAttempt(
     lease: null,
     cancelRequested: false,
     memoryFloorBytes:
-      moved.reason === 'oom' && !finished ? trial.lease.gpuMemoryBytes : trial.memoryFloorBytes,
+      moved.reason === 'oom' && !finished && !oomMayBeOthers
+        ? trial.lease.gpuMemoryBytes
+        : trial.memoryFloorBytes,
     finishedAtMs: finished ? end.nowMs : null,
   });
   await endAttempt(transaction, trial.lease.token, moved.reason, judged.message, end);

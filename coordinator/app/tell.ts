@@ -68,6 +68,7 @@ async function tellInStudy(
         biggerGpuExists:
           outOfMemory &&
           (await biggerGpuExists(context, transaction.study().definition, trial.lease.gpuMemoryBytes)),
+        sharedGpu: outOfMemory && (await context.caches.workers.find(trial.lease.worker))?.sharedGpu === true,
       });
       return { outcome: { kind: 'recorded', state }, studyFinished, about };
     },

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isLoopback } from '../../shared/platform/addresses.js';
+import { watchServerTls } from '../../shared/platform/renewed-tls.js';
 import { readServerTls, type ServerTlsFiles } from '../../shared/platform/tls.js';
 import { TokenCheck } from '../app/tokens.js';
 import { startHealthServer, type HealthServer } from '../grpc/health-server.js';
@@ -57,9 +58,13 @@ export async function startServers(opened: OpenContext, listening: Listening): P
     ...(check === null ? {} : { check }),
     ...(metrics === null ? {} : { calls: metrics.metrics.calls }),
   });
+  const over = new AbortController();
+  const { clock, log } = context;
+  if (files !== null) void watchServerTls({ files, clock, log, renew: server.renew, over: over.signal });
   let health: HealthServer | null = null;
   let folder: string | null = null;
   const stop = async (): Promise<void> => {
+    over.abort();
     await server.stop();
     await health?.stop();
     if (folder !== null) await rm(folder, { recursive: true, force: true });

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from '../../shared/platform/clock.js';
 import { isLoopback } from '../../shared/platform/addresses.js';
 import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
 import type { Log } from '../../shared/platform/log.js';
+import { watchServerTls } from '../../shared/platform/renewed-tls.js';
 import { readServerTls, type ServerTlsFiles } from '../../shared/platform/tls.js';
 import { TokenCheck } from '../app/tokens.js';
 import { defaults } from '../config.js';
@@ -94,6 +95,8 @@ export async function serveMetrics(
   });
   log.info({ metrics: `${tls === null ? 'http' : 'https'}://${listener.address}/metrics` }, 'metrics');
   const over = new AbortController();
+  if (tls !== null)
+    void watchServerTls({ files: tls, clock: systemClock, log, renew: listener.renew, over: over.signal });
   const { workerMemoryMs, metricsStaleMs, metricsFinishedShownMs } = defaults;
   const fresh = keepMetricsFresh(
     {

@@ -21,6 +21,7 @@ import { accessService } from './access-service.js';
 import { guard } from './guard.js';
 import { concurrentStreamsMax, shutdownGraceMs } from './limits.js';
 import { observeCalls } from './observed-calls.js';
+import { renewableCredentials } from './renewable-credentials.js';
 import { studyService } from './study-service.js';
 import { trialService } from './trial-service.js';
 
@@ -46,6 +47,8 @@ export interface RunningServer {
   readonly address: string;
   /** Where workers of this machine reach it without TLS. */
   readonly localAddress: string;
+  /** Another certificate from now on; nothing where TLS is not spoken. */
+  readonly renew: (tls: ServerTls) => void;
   /** Answers held calls, refuses new ones, and cuts what is left after a short grace. Never rejects. */
   stop(): Promise<void>;
 }
@@ -79,10 +82,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   add(server, AccessServiceService, accessService(gateway, log));
   health.addToServer(server);
   reflection(protoDirectory).addToServer(server);
-  const address = await bind(server, listen, credentialsOf(tls));
-  const localAddress = alsoLocal === true ? await bind(server, '127.0.0.1:0', credentialsOf()) : address;
+  const plain = ServerCredentials.createInsecure();
+  const secured = tls === undefined ? null : renewableCredentials(tls);
+  const address = await bind(server, listen, secured?.credentials ?? plain);
+  const localAddress = alsoLocal === true ? await bind(server, '127.0.0.1:0', plain) : address;
   return {
     ...{ address, localAddress },
+    renew: (renewed) => secured?.renew(renewed),
     stop: () => {
       health.setStatus('', 'NOT_SERVING');
       stopping.abort();
@@ -106,16 +112,6 @@ function reflection(protoDirectory: string): ReflectionService {
   );
   return new ReflectionService(loadSync(files, { includeDirs: [protoDirectory], keepCase: true }));
 }
-
-/** A client certificate is demanded where an authority for them is named. */
-const credentialsOf = (tls?: ServerTls): ServerCredentials =>
-  tls === undefined
-    ? ServerCredentials.createInsecure()
-    : ServerCredentials.createSsl(
-        tls.clientCa,
-        [{ cert_chain: tls.cert, private_key: tls.key }],
-        tls.clientCa !== null,
-      );
 
 /** Binds one more address; answers it with the real port. Throws `ListenError`, which names `option`. */
 export function bind(

@@ -101,6 +101,8 @@ async function register(
     version: cleanText(request.version, nameLengthMax),
     study: request.study === '' ? null : checkedName(request.study, 'study'),
     trainers: checkedTrainers(request.trainers),
+    sharedGpu: request.sharedGpu ?? false,
+    draining: request.draining ?? false,
   });
 }
 

@@ -5,6 +5,7 @@
  */
 import type { StudyId } from '../../shared/core/ids.js';
 import { trialsRemaining } from '../../shared/core/study/remaining.js';
+import { studyStates } from '../../shared/core/study/study.js';
 import { trialStates, type TrialState } from '../../shared/core/study/trial.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
@@ -106,8 +107,7 @@ export class DatabaseMetrics {
   #showService({ leaseOverdueMs, workers }: Overview): void {
     const metrics = this.#options.metrics.instruments;
     metrics.leaseOverdue.set(leaseOverdueMs / 1_000);
-    for (const [state, count] of Object.entries({ draining: 0, ...workers }))
-      metrics.workers.set({ state }, count);
+    for (const [state, count] of Object.entries(workers)) metrics.workers.set({ state }, count);
   }
 
   #showStudy(overview: StudyOverview): void {
@@ -116,8 +116,7 @@ export class DatabaseMetrics {
     if (!metrics.see(id, study)) return;
     const { finished, objectives } = this.#take(overview);
     const { studyInfo, trials, trialsTarget, trialsRemaining: remaining } = metrics.instruments;
-    for (const other of ['RUNNING', 'PAUSED', 'STOPPED', 'FINISHED'])
-      if (other !== state) studyInfo.remove({ study, state: other, sampler });
+    for (const other of studyStates) if (other !== state) studyInfo.remove({ study, state: other, sampler });
     studyInfo.set({ study, state, sampler }, 1);
     for (const each of trialStates) trials.set({ study, state: each }, finished[each] ?? 0);
     trials.set({ study, state: 'WAITING' }, waiting);

@@ -261,6 +261,8 @@ export const canonicalWorker = (worker: WorkerRecord): WorkerRecord =>
     version: canonicalText(worker.version),
     study: textOrNull(worker.study),
     trainers: Object.freeze(worker.trainers.map(canonicalText)),
+    sharedGpu: worker.sharedGpu,
+    draining: worker.draining,
     registeredAtMs: canonicalWhole(worker.registeredAtMs),
     lastSeenAtMs: canonicalWhole(worker.lastSeenAtMs),
   });

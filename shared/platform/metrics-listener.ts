@@ -1,6 +1,6 @@
 /** The HTTP listener of a process for those who watch it: Prometheus and probes. Plain text, GET only, nothing to configure. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { Server as TlsServer, createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Registry, type RegistryContentType } from 'prom-client';
 import { bearerToken, type MetricsGuard } from './metrics-guard.js';
@@ -35,6 +35,8 @@ export interface WatchListenerOptions {
 export interface WatchListener {
   /** `host:port` with the real port. */
   readonly address: string;
+  /** Another certificate from now on; nothing where TLS is not spoken. */
+  readonly renew: (tls: ServerTls) => void;
   /** Cuts what is open. */
   close(): Promise<void>;
 }
@@ -54,6 +56,9 @@ export async function startWatchListener(options: WatchListenerOptions): Promise
   const actual = (server.address() as AddressInfo).port;
   return {
     address: `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${actual}`,
+    renew: (tls) => {
+      if (server instanceof TlsServer) server.setSecureContext(secureContextOf(tls));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -71,11 +76,13 @@ function serverFor(
     connectionsCheckingInterval: Math.min(lateCheckMs, requestTimeoutMs),
   };
   if (tls === null) return createServer(limits, handle);
-  const { cert, key, clientCa } = tls;
-  const asked = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-  const secured = { cert, key, ...asked, minVersion: 'TLSv1.2', handshakeTimeout: requestTimeoutMs } as const;
+  const asked = tls.clientCa === null ? {} : { requestCert: true, rejectUnauthorized: true };
+  const secured = { ...secureContextOf(tls), ...asked, handshakeTimeout: requestTimeoutMs };
   return createTlsServer({ ...limits, ...secured }, handle);
 }
+
+const secureContextOf = ({ cert, key, clientCa }: ServerTls) =>
+  ({ cert, key, ...(clientCa === null ? {} : { ca: clientCa }), minVersion: 'TLSv1.2' }) as const;
 
 function split(listen: string): { host: string; port: number } {
   const colon = listen.lastIndexOf(':');

@@ -7,10 +7,19 @@ export function describeWorkers(storage: CurrentStorage): void {
   describe('workers', () => {
     it('registers, refreshes and touches workers', async () => {
       await storage().putWorker(worker('b', { registeredAtMs: t0 + 1 }));
-      const plain = { gpuUuid: null, gpuMemoryBytes: null, study: null, trainers: [] };
+      const plain = {
+        ...{ gpuUuid: null, gpuMemoryBytes: null, study: null, trainers: [] },
+        ...{ sharedGpu: true, draining: false },
+      };
       await storage().putWorker(worker('a', { ...plain, registeredAtMs: t0 + 1 }));
       await storage().putWorker(worker('z'));
-      const again = { lastSeenAtMs: t0 + 500, slots: 4, study: 'eth', trainers: ['x, "y"', ''] };
+      const again = {
+        lastSeenAtMs: t0 + 500,
+        slots: 4,
+        study: 'eth',
+        trainers: ['x, "y"', ''],
+        draining: true,
+      };
       await storage().putWorker(worker('b', { ...again, registeredAtMs: t0 + 500 }));
       const first = worker('z');
       const second = worker('a', { ...plain, registeredAtMs: t0 + 1 });

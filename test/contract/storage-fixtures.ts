@@ -181,6 +181,8 @@ export const worker = (id: string, change: Partial<WorkerRecord> = {}): WorkerRe
   version: '0.1.0',
   study: 'btc',
   trainers: ['hermite', 'my-program'],
+  sharedGpu: false,
+  draining: false,
   registeredAtMs: t0,
   lastSeenAtMs: t0,
   ...change,

@@ -28,7 +28,12 @@ export function describeOverview(storage: CurrentStorage): void {
   describe('overview', () => {
     it('is of nothing when there is nothing', async () => {
       expect(await look(storage())).toEqual({
-        ...{ studies: [], studiesOmitted: 0, leaseOverdueMs: 0, workers: { idle: 0, busy: 0, lost: 0 } },
+        ...{
+          studies: [],
+          studiesOmitted: 0,
+          leaseOverdueMs: 0,
+          workers: { idle: 0, busy: 0, draining: 0, lost: 0 },
+        },
       });
     });
 
@@ -108,11 +113,15 @@ export function describeOverview(storage: CurrentStorage): void {
         ['idle', t0 + 100],
         ['lost', t0 + 50],
         ['forgotten', t0 - 1],
+        ['draining', t0 + 100],
+        ['gone', t0 + 50],
       ] as const)
-        await storage().putWorker(worker(name, { lastSeenAtMs }));
+        await storage().putWorker(
+          worker(name, { lastSeenAtMs, draining: name === 'draining' || name === 'gone' }),
+        );
       const overview = await look(storage(), { aliveSinceMs: t0 + 60 });
       expect(overview.leaseOverdueMs).toBe(15_000);
-      expect(overview.workers).toEqual({ idle: 1, busy: 1, lost: 1 });
+      expect(overview.workers).toEqual({ idle: 1, busy: 1, draining: 1, lost: 1 });
       expect((await look(storage(), { nowMs: t0 + 45_000 })).leaseOverdueMs).toBe(0);
     });
   });

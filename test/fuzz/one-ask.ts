@@ -18,6 +18,8 @@ export async function oneAsk(context: AppContext): Promise<LeaseToken | null> {
     version: '',
     study: null,
     trainers: [],
+    sharedGpu: false,
+    draining: false,
   };
   await registerWorker(context, { id, ...device });
   const request = {

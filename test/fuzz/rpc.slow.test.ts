@@ -51,6 +51,8 @@ const worker = {
   version: '0',
   study: 'fuzz',
   trainers: ['instant'],
+  sharedGpu: false,
+  draining: false,
 };
 const metrics = { auc: 0.5, dir_acc: 0.5 };
 const dataset = {

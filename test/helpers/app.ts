@@ -42,7 +42,7 @@ export interface TestApp {
   register(
     worker: string,
     memoryBytes?: number | null,
-    offers?: Partial<Pick<WorkerRecord, 'study' | 'trainers'>>,
+    offers?: Partial<Pick<WorkerRecord, 'study' | 'trainers' | 'sharedGpu' | 'draining'>>,
   ): Promise<void>;
   create(definition: StudyDefinition, trials?: number): Promise<void>;
 }
@@ -83,6 +83,8 @@ export function testApp(storage: Storage, serves: ReadonlySet<string> | null = n
         version: '0',
         study: null,
         trainers: [],
+        sharedGpu: false,
+        draining: false,
         ...offers,
       });
     },

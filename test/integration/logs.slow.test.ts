@@ -64,7 +64,7 @@ describe('a trial', () => {
     await context.storage.putWorker({
       ...{ id: worker, host: 'h', gpuUuid: null, gpuName: '', gpuMemoryBytes: null, slots: 1 },
       ...{ runtime: '', version: '', registeredAtMs: Date.now(), lastSeenAtMs: Date.now() },
-      ...{ study: null, trainers: [] },
+      ...{ study: null, trainers: [], sharedGpu: false, draining: false },
     });
     const request = { requestId: requestId('r1'), workerId: worker, study: null, waitMs: 0, trainers: [] };
     const outcome = await ask(context, request, new AbortController().signal);

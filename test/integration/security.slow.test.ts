@@ -1,10 +1,15 @@
 /** Who gets in: real servers with real certificates, and callers that lack something. */
 import { Metadata, Server, ServerCredentials, credentials, status } from '@grpc/grpc-js';
 import { connect, constants } from 'node:http2';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Role } from '../../shared/core/access.js';
+import { silentLog } from '../../shared/platform/log.js';
+import { startWatchListener } from '../../shared/platform/metrics-listener.js';
+import { tlsCheckIntervalMs, watchServerTls } from '../../shared/platform/renewed-tls.js';
 import { readClientTls, readServerTls, type ClientTls } from '../../shared/platform/tls.js';
 import { unary, type RpcError } from '../../shared/wire/call.js';
 import { channelParts, plainChannel, type ChannelSecurity } from '../../shared/wire/channel.js';
@@ -48,7 +53,11 @@ class HeldClock extends ManualClock {
   }
 
   wake(ms: number): void {
-    for (const sleeper of this.#sleepers) if (sleeper.ms === ms) sleeper.wake();
+    const due = this.#sleepers.filter((sleeper) => sleeper.ms === ms);
+    for (const each of due) {
+      this.#sleepers.splice(this.#sleepers.indexOf(each), 1);
+      each.wake();
+    }
   }
 }
 
@@ -221,6 +230,67 @@ describe('TLS', () => {
     closing.push(() => server.forceShutdown());
     const { list } = clients(`127.0.0.1:${port}`, { tls: trusting('ca.crt'), token: null });
     expect(await list()).toBe(status.UNAVAILABLE);
+  });
+});
+
+describe('a certificate that is renewed while the coordinator runs', () => {
+  it('is shown to new connections; files that cannot be used change nothing', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'parzen-tls-'));
+    closing.push(() => rmSync(folder, { recursive: true }));
+    const write = (name: string, key = name): void => {
+      writeFileSync(files.cert, readFileSync(fixture(`${name}.crt`)));
+      writeFileSync(files.key, readFileSync(fixture(`${key}.key`)));
+    };
+    const files = { cert: path.join(folder, 'tls.crt'), key: path.join(folder, 'tls.key') };
+    write('server');
+    const { server, token, logged } = await guarded();
+    const metrics = await startWatchListener({
+      ...{ listen: '127.0.0.1:0', option: '--metrics', ready: () => true, tls: readServerTls(files, nowMs) },
+    });
+    closing.push(() => metrics.close());
+    const over = new AbortController();
+    closing.push(() => over.abort());
+    const log = { ...silentLog, warn: (_: object, message: string) => logged.push(message) };
+    const clock = Object.assign(new HeldClock(), { nowMs: () => nowMs });
+    for (const { renew } of [server, metrics])
+      void watchServerTls({ files, clock, log, renew, over: over.signal });
+    /** The files are looked at once more. */
+    const look = async (): Promise<void> => {
+      await expect.poll(() => clock.waiting(tlsCheckIntervalMs)).toBe(2);
+      clock.wake(tlsCheckIntervalMs);
+      await expect.poll(() => clock.waiting(tlsCheckIntervalMs)).toBe(2);
+    };
+    const secret = await token('read');
+    const grpc = (tls: ClientTls) => clients(server.address, { tls, token: secret }).list();
+    const https = (ca: string, servername: string): Promise<boolean> =>
+      new Promise((resolve) => {
+        const options = { ca: readFileSync(fixture(ca)), servername, agent: false };
+        const request = get(`https://${metrics.address}/livez`, options, (response) => {
+          response.resume().on('end', () => resolve(true));
+        });
+        request.on('error', () => resolve(false));
+      });
+    const before = trusting('ca.crt');
+    const after = { ...trusting('other-ca.crt'), serverName: 'worker' };
+    const seen = async () => [
+      (await grpc(before)) === status.OK,
+      await https('ca.crt', 'localhost'),
+      (await grpc(after)) === status.OK,
+      await https('other-ca.crt', 'worker'),
+    ];
+    expect(await seen()).toEqual([true, true, false, false]);
+    for (const [name, key] of [
+      ['stranger', 'server'],
+      ['expired', 'expired'],
+    ] as const) {
+      write(name, key);
+      await look();
+    }
+    expect(await seen()).toEqual([true, true, false, false]);
+    expect(logged.filter((line) => line.includes('cannot be used'))).toHaveLength(4);
+    write('stranger');
+    await look();
+    expect(await seen()).toEqual([false, false, true, true]);
   });
 });
 

@@ -111,6 +111,8 @@ describe('a worker over gRPC', () => {
     await Promise.all(sessions);
     const workers = await context.storage.listWorkers();
     expect(workers.map(({ study }) => study ?? 'any').sort()).toEqual(['any', 'run']);
+    // The last thing they said: whoever looks for lost workers need not look for these.
+    expect(workers.map(({ draining }) => draining)).toEqual([true, true]);
     for (const { trainers } of workers)
       expect(trainers).toEqual(expect.arrayContaining(['instant', 'hermite']));
     const { trials } = await listTrials(context, 'run', { fromNumber: 0, limit: 100, states: [] });

@@ -19,6 +19,7 @@ import {
   askDeadlineMs,
   askWaitMs,
   complaintIntervalMs,
+  farewellDeadlineMs,
   roundTripSmoothing,
   shortCallDeadlineMs,
   tellDeadlineMs,
@@ -76,6 +77,14 @@ export class CoordinatorClient {
   register(request: RegisterRequest, signal: AbortSignal): Promise<RegisterResponse> {
     return this.#untilAnswered(signal, () =>
       this.#calls.register(request, { deadlineMs: tellDeadlineMs, signal }),
+    );
+  }
+
+  /** Says that this worker is about to stop. Not repeated: without it the coordinator finds out, a little later. */
+  leave(request: RegisterRequest): Promise<void> {
+    return this.#calls.register({ ...request, draining: true }, { deadlineMs: farewellDeadlineMs }).then(
+      () => undefined,
+      (error: unknown) => this.#options.log.debug({ reason: String(error) }, 'left without a word'),
     );
   }
 

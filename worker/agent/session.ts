@@ -5,13 +5,13 @@ import path from 'node:path';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Tracer } from '../../shared/platform/tracing.js';
-import type { RegisterResponse } from '../../shared/wire/gen/parzen/v1/trial.js';
 import type { WorkerConfig } from '../config.js';
 import { cpuDevice, hostMemoryPerSlot, type Device } from '../gpu/device.js';
 import type { ChildTrainer } from '../trainers/child-trainer.js';
 import type { CommandTrainers } from '../trainers/command/definition.js';
 import { watchCalls, watchRunner } from '../monitor/watch.js';
 import type { WorkerMetrics } from '../monitor/worker-metrics.js';
+import { announcer } from './announcer.js';
 import { CoordinatorClient } from './coordinator-client.js';
 import { usableCacheDirectory } from './cache-directory.js';
 import { DatasetCache } from './dataset-cache.js';
@@ -26,7 +26,6 @@ import {
   createTrainerProcess,
   deviceInUse,
   offeredTrainers,
-  type DeviceInUse,
   type TrainerProcessOptions,
 } from './trainer-processes.js';
 
@@ -66,7 +65,7 @@ export async function runSession(options: SessionOptions): Promise<void> {
   const client = new CoordinatorClient({ address: config.coordinator, clock, random, log, calls });
   const leases = new Leases();
   const cache = new DatasetCache(cacheDirectory, client, log);
-  const workerId = `${config.exitWithParent ? 'local-' : ''}${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const workerId = mintWorkerId(config);
   const failed = new AbortController();
   const settled = new AbortController();
   const phases = shutdownPhases({
@@ -83,11 +82,10 @@ export async function runSession(options: SessionOptions): Promise<void> {
   };
   const inUse = deviceInUse(processes, () => runnerOf(0, 'hermite'));
   const trainers = offeredTrainers(processes.commands);
-  const register = async (): Promise<RegisterResponse> =>
-    registerWith(
-      { client, config, trainers, ...(await inUse), log, workerId, version: options.version },
-      phases.stopping,
-    );
+  const { register, farewell } = announcer({
+    ...{ client, config, trainers, inUse, log, workerId, version: options.version },
+    stopping: phases.stopping,
+  });
   const slot = (index: number): Promise<void> =>
     runSlot({
       ...{ client, leases, cache, clock, random, log, workerId, study: config.study, trainers },
@@ -112,11 +110,14 @@ export async function runSession(options: SessionOptions): Promise<void> {
     if (!stopping.aborted) throw error;
   } finally {
     settled.abort();
-    await Promise.all([...runners.values()].map((runner) => runner.kill()));
+    await Promise.all([farewell(), ...[...runners.values()].map((runner) => runner.kill())]);
     client.close();
     journal?.close();
   }
 }
+
+const mintWorkerId = ({ exitWithParent }: WorkerConfig): string =>
+  `${exitWithParent ? 'local-' : ''}${os.hostname().slice(0, 60)}-${process.pid}-${randomUUID().slice(0, 8)}`;
 
 /** The calls to the coordinator, watched where somebody does. */
 function watchedCalls({ config, metrics, stopping }: SessionOptions): TrialCalls {
@@ -144,34 +145,6 @@ function processOptions(options: SessionOptions): TrainerProcessOptions {
     hostMemoryBytes,
     ...(trainerEnvironment === undefined ? {} : { environment: trainerEnvironment }),
   };
-}
-
-interface Registration extends DeviceInUse {
-  readonly client: CoordinatorClient;
-  readonly config: WorkerConfig;
-  readonly log: Log;
-  readonly workerId: string;
-  readonly version: string;
-  readonly trainers: readonly string[];
-}
-
-async function registerWith(
-  { client, config, trainers, device, runtime, log, workerId, version }: Registration,
-  ended: AbortSignal,
-): Promise<RegisterResponse> {
-  const { slots } = config;
-  const reply = await client.register(
-    {
-      ...{ workerId, slots, runtime, version, host: os.hostname(), gpuName: device.name },
-      gpuUuid: device.uuid ?? '',
-      gpuMemoryBytes: device.memoryBytes ?? 0,
-      study: config.study ?? '',
-      trainers: [...trainers],
-    },
-    ended,
-  );
-  log.info({ worker: workerId, coordinator: config.coordinator, slots, device: device.name }, 'registered');
-  return reply;
 }
 
 /** The compiled trainer process, beside this file's folder. */

@@ -3,6 +3,7 @@ import type { Log } from '../../shared/platform/log.js';
 import { isLoopback } from '../../shared/platform/addresses.js';
 import { oneTokenGuard } from '../../shared/platform/metrics-guard.js';
 import { startWatchListener, type WatchListener } from '../../shared/platform/metrics-listener.js';
+import { watchServerTls } from '../../shared/platform/renewed-tls.js';
 import { readServerTls, readToken, type ServerTlsFiles } from '../../shared/platform/tls.js';
 import type { GpuIdentity } from '../gpu/device.js';
 import { gpuReadingIntervalMs } from '../limits.js';
@@ -63,6 +64,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor | n
   const metrics = new WorkerMetrics({ ...options, cudaVersion });
   const ready = (): boolean => metrics.ready;
   const listeners: WatchListener[] = [];
+  const over = new AbortController();
   if (listen !== null) {
     const collect = (): void => metrics.collect();
     const { tls, tokenFile } = security;
@@ -73,13 +75,14 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor | n
     });
     log.info({ metrics: `${tls === null ? 'http' : 'https'}://${listener.address}/metrics` }, 'metrics');
     listeners.push(listener);
+    if (tls !== null)
+      void watchServerTls({ files: tls, clock, log, renew: listener.renew, over: over.signal });
   }
   if (health !== null) {
     const listener = await startWatchListener({ listen: health, option: '--health', ready });
     log.info({ health: `http://${listener.address}/readyz` }, 'health');
     listeners.push(listener);
   }
-  const over = new AbortController();
   const watch = { clock, intervalMs: gpuReadingIntervalMs, over: over.signal };
   if (gpu !== null) void watchGpu({ ...watch, uuid: gpu.uuid, show: (reading) => metrics.showGpu(reading) });
   return {

@@ -24,15 +24,17 @@ export function overviewOf(
   const busy = new Set(leases.map(({ worker }) => worker));
   const states = workers
     .filter(({ lastSeenAtMs }) => lastSeenAtMs >= request.workersSinceMs)
-    .map(({ id, lastSeenAtMs }) =>
-      lastSeenAtMs < request.aliveSinceMs ? 'lost' : busy.has(id) ? 'busy' : 'idle',
-    );
-  const count = (state: 'idle' | 'busy' | 'lost'): number => states.filter((each) => each === state).length;
+    .map(({ id, lastSeenAtMs, draining }) => {
+      // Gone, as it said that it would.
+      if (lastSeenAtMs < request.aliveSinceMs) return draining ? null : 'lost';
+      return draining ? 'draining' : busy.has(id) ? 'busy' : 'idle';
+    });
+  const count = (state: keyof Overview['workers']): number => states.filter((each) => each === state).length;
   return {
     studies: shown.slice(0, request.studiesMax).map((study) => overviewOfStudy(study, request)),
     studiesOmitted: Math.max(0, shown.length - request.studiesMax),
     leaseOverdueMs: request.nowMs - oldestMs,
-    workers: { idle: count('idle'), busy: count('busy'), lost: count('lost') },
+    workers: { idle: count('idle'), busy: count('busy'), draining: count('draining'), lost: count('lost') },
   };
 }
 

@@ -27,7 +27,7 @@ export interface Overview {
   readonly studiesOmitted: number;
   /** Age of the oldest expired lease, ms; 0 when there is none. */
   readonly leaseOverdueMs: number;
-  readonly workers: Readonly<Record<'idle' | 'busy' | 'lost', number>>;
+  readonly workers: Readonly<Record<'idle' | 'busy' | 'draining' | 'lost', number>>;
 }
 
 export interface StudyOverview {

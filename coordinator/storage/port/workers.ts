@@ -13,6 +13,10 @@ export interface WorkerRecord {
   readonly study: string | null;
   /** Trainers that the worker can run; empty for any. */
   readonly trainers: readonly string[];
+  /** Other programs use the GPU's memory as well. */
+  readonly sharedGpu: boolean;
+  /** It is about to stop, and takes nothing new. */
+  readonly draining: boolean;
   readonly registeredAtMs: number;
   readonly lastSeenAtMs: number;
 }

@@ -47,7 +47,7 @@ export function readOverview(database: Database, request: OverviewRequest): Prom
     ]);
     const studies = await withFinished(client, rows, request.known);
     const [leases] = await query<{ oldest: number | null }>(client, statements.overviewLeases);
-    const workers = await query<{ state: 'idle' | 'busy' | 'lost'; workers: number }>(
+    const workers = await query<{ state: keyof Overview['workers']; workers: number }>(
       client,
       statements.overviewWorkers,
       [Math.floor(request.workersSinceMs), Math.floor(request.aliveSinceMs)],
@@ -57,7 +57,7 @@ export function readOverview(database: Database, request: OverviewRequest): Prom
       studies,
       studiesOmitted: (rows[0]?.studies ?? 0) - rows.length,
       leaseOverdueMs: Math.max(0, request.nowMs - (leases?.oldest ?? request.nowMs)),
-      workers: { idle: 0, busy: 0, lost: 0, ...counted },
+      workers: { idle: 0, busy: 0, draining: 0, lost: 0, ...counted },
     };
   });
 }

@@ -297,6 +297,8 @@ export interface WorkerRow {
   readonly version: string;
   readonly study: string | null;
   readonly trainers: readonly string[];
+  readonly shared_gpu: boolean;
+  readonly draining: boolean;
   readonly registered_at_ms: number;
   readonly last_seen_at_ms: number;
 }
@@ -312,6 +314,8 @@ export const decodeWorker = (row: WorkerRow): WorkerRecord => ({
   version: row.version,
   study: row.study,
   trainers: row.trainers,
+  sharedGpu: row.shared_gpu,
+  draining: row.draining,
   registeredAtMs: row.registered_at_ms,
   lastSeenAtMs: row.last_seen_at_ms,
 });
@@ -328,6 +332,8 @@ export const encodeWorker = (worker: WorkerRecord): WorkerRow => ({
   version: worker.version,
   study: worker.study,
   trainers: worker.trainers,
+  shared_gpu: worker.sharedGpu,
+  draining: worker.draining,
   registered_at_ms: worker.registeredAtMs,
   last_seen_at_ms: worker.lastSeenAtMs,
 });

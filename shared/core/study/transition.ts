@@ -83,6 +83,8 @@ export interface TransitionContext {
   readonly retries: Retries;
   /** Is a worker with more memory than the failed attempt's alive, or was within ten minutes? */
   readonly biggerGpuExists: boolean;
+  /** May an out-of-memory be the doing of others on the same GPU? Then it is tried again, by anybody. */
+  readonly oomMayBeOthers?: boolean;
 }
 
 export type Transition =
@@ -141,7 +143,7 @@ export function transition(state: TrialState, event: TrialEvent, context: Transi
 
 function byPolicy(
   event: TrialEvent,
-  { policy, retries, biggerGpuExists }: TransitionContext,
+  { policy, retries, biggerGpuExists, oomMayBeOthers = false }: TransitionContext,
   moved: (to: TrialState, retries?: Retries, useDivergedValue?: boolean) => Transition,
 ): Transition {
   const retried = (counter: keyof Retries, max: number): Transition => {
@@ -151,7 +153,9 @@ function byPolicy(
   switch (event) {
     case 'oom':
       if (policy.oom === 'fail') return moved('FAIL');
-      return moved(policy.oom === 'retry-bigger-gpu' && biggerGpuExists ? 'WAITING' : 'PRUNED');
+      return moved(
+        policy.oom === 'retry-bigger-gpu' && (oomMayBeOthers || biggerGpuExists) ? 'WAITING' : 'PRUNED',
+      );
     case 'diverged':
       if (policy.diverged === 'value') return moved('COMPLETE', retries, true);
       return moved(policy.diverged === 'prune' ? 'PRUNED' : 'FAIL');

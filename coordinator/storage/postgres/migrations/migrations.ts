@@ -5,6 +5,7 @@ import { tokensSchema } from './0003-tokens.js';
 import { optunaViews } from './0004-optuna-views.js';
 import { workerOffers } from './0005-worker-offers.js';
 import { oneWayToARow } from './0006-one-way-to-a-row.js';
+import { workerStates } from './0007-worker-states.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -22,6 +23,7 @@ const texts: readonly (readonly [name: string, sql: string])[] = [
   ['optuna-views', optunaViews],
   ['worker-offers', workerOffers],
   ['one-way-to-a-row', oneWayToARow],
+  ['worker-states', workerStates],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */

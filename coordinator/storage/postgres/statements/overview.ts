@@ -59,13 +59,14 @@ export const overviewLeases: Statement = {
   text: `select min(lease_expires_at_ms) as oldest from parzen.trials where state = 'RUNNING'`,
 };
 
-/** Workers seen since `$1`; `$2`: those not seen since are lost. */
+/** Workers seen since `$1`; `$2`: those not seen since are lost, or have gone as they said that they would. */
 export const overviewWorkers: Statement = {
   name: 'overview_workers',
   text: `
-select case when last_seen_at_ms < $2 then 'lost' when busy.lease_worker is null then 'idle' else 'busy' end as state,
+select case when last_seen_at_ms < $2 then 'lost' when worker.draining then 'draining'
+    when busy.lease_worker is null then 'idle' else 'busy' end as state,
   count(*) as workers
 from parzen.workers worker
   left join (select distinct lease_worker from parzen.trials where state = 'RUNNING') busy on busy.lease_worker = worker.id
-where last_seen_at_ms >= $1 group by 1`,
+where last_seen_at_ms >= $1 and not (worker.draining and last_seen_at_ms < $2) group by 1`,
 };

@@ -2,7 +2,7 @@ import type { Statement } from './statement.js';
 
 const columns = `
   id, host, gpu_uuid, gpu_name, gpu_memory_bytes, slots, runtime, version, study, trainers,
-  registered_at_ms, last_seen_at_ms`;
+  shared_gpu, draining, registered_at_ms, last_seen_at_ms`;
 
 /** A worker that registers again keeps the time of its first registration. `$1`: a JSON array, each id once. */
 export const putWorkers: Statement = {
@@ -11,12 +11,13 @@ export const putWorkers: Statement = {
 insert into parzen.workers (${columns})
 select ${columns} from json_to_recordset($1::json) as given (
   id text, host text, gpu_uuid text, gpu_name text, gpu_memory_bytes bigint, slots integer, runtime text, version text,
-  study text, trainers text[], registered_at_ms bigint, last_seen_at_ms bigint)
+  study text, trainers text[], shared_gpu boolean, draining boolean, registered_at_ms bigint, last_seen_at_ms bigint)
 order by id
 on conflict (id) do update set
   host = excluded.host, gpu_uuid = excluded.gpu_uuid, gpu_name = excluded.gpu_name,
   gpu_memory_bytes = excluded.gpu_memory_bytes, slots = excluded.slots, runtime = excluded.runtime,
   version = excluded.version, study = excluded.study, trainers = excluded.trainers,
+  shared_gpu = excluded.shared_gpu, draining = excluded.draining,
   last_seen_at_ms = excluded.last_seen_at_ms`,
 };
 
