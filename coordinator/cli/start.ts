@@ -103,11 +103,11 @@ interface Serving {
 }
 
 /** Serves while `work` runs. Leases are looked after meanwhile; when that fails, the work is ended and the failure thrown. */
-async function serve(
+async function serve<T>(
   opened: OpenContext,
   { listening, storage, stopping, log, leaseTtlMs }: StartOptions,
-  work: (serving: Serving) => Promise<void>,
-): Promise<void> {
+  work: (serving: Serving) => Promise<T>,
+): Promise<T> {
   const servers = await startServers(opened, listening);
   const { address } = servers.server;
   const ended = new AbortController();
@@ -120,28 +120,31 @@ async function serve(
   const intervalMs = Math.min(defaults.reclaimIntervalMs, leaseTtlMs / 9);
   const leases = reconcileLeases(opened.context, { intervalMs, over });
   leases.catch(() => ended.abort());
+  let result: T;
   try {
     opened.metrics?.setReady(true);
     log.info({ listen: address }, 'coordinator ready');
-    await work({ servers, over });
+    result = await work({ servers, over });
   } finally {
     ended.abort();
     opened.metrics?.setReady(false);
     await servers.stop();
   }
   await leases;
+  return result;
 }
 
 async function runStudy(opened: OpenContext, file: StudyFile, options: StartOptions): Promise<void> {
   const { name } = file.definition;
   const { waitForData = false } = options;
-  let begun = false;
+  let begun: boolean;
   try {
-    await serve(opened, options, async (serving) => {
-      begun = await beginStudy(opened, file, { ...options, waitForData, stopping: serving.over });
-      if (!begun) return;
+    begun = await serve(opened, options, async (serving) => {
+      if (!(await beginStudy(opened, file, { ...options, waitForData, stopping: serving.over })))
+        return false;
       await refuseIdle(opened, name, options);
       await workToTheEnd(opened, name, { options, ...serving });
+      return true;
     });
   } catch (error) {
     // What was found so far is worth having; a failure to write it must not hide why the run ended.
