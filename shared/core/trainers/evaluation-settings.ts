@@ -115,7 +115,7 @@ const trainRowsMaxHonest = 16_000;
 const honestDefaults: SettingRecord = { train_rows_max: trainRowsMaxHonest };
 
 /** hermite-model.md §19, third column. */
-const v6Defaults: SettingRecord = {
+export const v6Defaults: SettingRecord = {
   gate: 'v6-realised',
   v6_ignored_keys: true,
   selection: 'v6-validation',
@@ -171,6 +171,14 @@ const relevances: readonly Relevance[] = [
     needs: 'volume_feature: relative-log',
   },
 ];
+
+/** The record without the keys that do nothing under its switches, which `parseEvaluation` would refuse. */
+export function withoutIdleKeys(record: SettingRecord): SettingRecord {
+  const defaults = record['profile'] === 'v6' ? v6Defaults : honestDefaults;
+  const { values } = parseSettings(evaluationSpecs, record, defaults);
+  const idle = new Set(relevances.filter(({ used }) => !used(values)).flatMap(({ keys }) => [...keys]));
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !idle.has(key as never)));
+}
 
 /** A conformal quantile from fewer residuals is not computed (hermite-model.md §12). */
 export const conformalRowsMin = 256;
