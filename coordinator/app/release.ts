@@ -1,5 +1,5 @@
 import type { LeaseToken, RequestId } from '../../shared/core/ids.js';
-import type { FailureReason } from '../../shared/core/study/trial.js';
+import type { TakenBackReason } from '../../shared/core/study/trial.js';
 import { leaseName, type LogFields } from '../../shared/platform/log.js';
 import type { AppContext } from './context.js';
 import { settleAttempt } from './settle-attempt.js';
@@ -7,13 +7,13 @@ import { settleAttempt } from './settle-attempt.js';
 type TakenBack = 'preempted' | 'unfit' | 'returned' | 'lost' | 'gone';
 
 /** What the attempt's row says. */
-export const takenBack = {
+const takenBack = {
   preempted: { reason: 'preempted', message: 'released by its worker' },
-  unfit: { reason: 'preempted', message: 'released by a worker that cannot run trials' },
-  returned: { reason: 'preempted', message: 'released before it began' },
+  unfit: { reason: 'unfit', message: 'released by a worker that cannot run trials' },
+  returned: { reason: 'returned', message: 'released before it began' },
   lost: { reason: 'lost', message: 'no heartbeat within the lease time' },
   gone: { reason: 'lost', message: 'its worker died with its coordinator' },
-} as const satisfies Record<TakenBack, { reason: FailureReason; message: string }>;
+} as const satisfies Record<TakenBack, { reason: TakenBackReason; message: string }>;
 
 /**
  * Takes a trial back from the worker that holds its lease; it waits for another one. `preempted`: the worker gave it
@@ -36,7 +36,6 @@ export async function release(context: AppContext, token: LeaseToken, how: Taken
         peakMemoryBytes: null,
         nowMs,
         biggerGpuExists: false,
-        ...(how === 'unfit' || how === 'returned' ? { uncounted: how } : {}),
       });
       return {
         ...{ study: transaction.study().definition.name, trial: trial.number, attempt: trial.attempt },

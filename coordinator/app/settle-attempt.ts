@@ -14,8 +14,6 @@ export interface AttemptEnd {
   readonly biggerGpuExists: boolean;
   /** Did others use the memory of this attempt's GPU as well? */
   readonly sharedGpu?: boolean;
-  /** Nothing is counted against the trial: the worker cannot run trials at all, or the attempt had not begun. */
-  readonly uncounted?: 'unfit' | 'returned';
 }
 
 export interface Settled {
@@ -39,7 +37,7 @@ export async function settleAttempt(
   const judged = judge(transaction, trial, end.outcome);
   // Not without end: then the trial itself is held to be too large, shared memory or not.
   const oomMayBeOthers = end.sharedGpu === true && trial.attempt <= definition.failure.lostRetriesMax;
-  const moved = transition(trial.state, end.uncounted ?? judged.event, {
+  const moved = transition(trial.state, judged.event, {
     policy: definition.failure,
     retries: trial.retries,
     biggerGpuExists: end.biggerGpuExists,

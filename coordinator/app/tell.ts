@@ -98,7 +98,7 @@ function noteTold(
 }
 
 /** Outcomes that only the coordinator writes: the attempt was taken from its worker. */
-const takenAway: ReadonlySet<TrialReason> = new Set(['lost', 'preempted', 'cancelled']);
+const takenAway: ReadonlySet<TrialReason> = new Set(['lost', 'preempted', 'unfit', 'returned', 'cancelled']);
 
 /** The lease is gone: because this very result was told before, or because it was taken away. */
 async function afterTheFact(

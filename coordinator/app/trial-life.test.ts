@@ -87,8 +87,8 @@ describe("a trial's life", () => {
           : release(app.context, token, 'returned');
       expect(await returned).toBe(true);
     }
-    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'preempted', attempt: 8 });
-    expect((await viewStudy(app.context, 'small')).attempts).toEqual({ preempted: 8 });
+    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'returned', attempt: 8 });
+    expect((await viewStudy(app.context, 'small')).attempts).toEqual({ returned: 8 });
     // Its own failures still have all their retries.
     const failed = { kind: 'failed', reason: 'error', message: '' } as const;
     expect(await tellOf(assigned(await app.ask()), failed)).toMatchObject({ state: 'WAITING' });
@@ -268,7 +268,8 @@ describe("a trial's life", () => {
       expect(assignment).toMatchObject({ number: 0, attempt });
       expect(await release(app.context, assignment.token, 'unfit')).toBe(true);
     }
-    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'preempted' });
+    expect(await trial(0)).toMatchObject({ state: 'WAITING', reason: 'unfit' });
+    expect((await viewStudy(app.context, 'small')).attempts).toEqual({ unfit: 12 });
   });
 
   it('takes back at once what local workers held that died with an earlier coordinator', async () => {

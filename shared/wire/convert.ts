@@ -5,7 +5,7 @@
 import { assertNever } from '../core/assert.js';
 import type { ParameterValue, Params } from '../core/space/parameter.js';
 import type { LeaseAnswer, StudyState } from '../core/study/study.js';
-import type { FailureReason, Metrics, TrialState } from '../core/study/trial.js';
+import type { ToldReason, Metrics, TrialState } from '../core/study/trial.js';
 import {
   FailureReason as WireFailureReason,
   TrialState as WireTrialState,
@@ -81,8 +81,6 @@ export const trialStateToWire = (state: TrialState): WireTrialState => trialStat
 export const trialStateFromWire = (state: WireTrialState): TrialState =>
   decode(trialStatesBack, state, 'state');
 
-/** Reasons that a worker may tell; `lost` and `preempted` are the coordinator's to find out. */
-export type ToldReason = Exclude<FailureReason, 'lost' | 'preempted'>;
 const failureReasons: Readonly<Record<ToldReason, Known<WireFailureReason>>> = {
   oom: WireFailureReason.OOM,
   diverged: WireFailureReason.DIVERGED,

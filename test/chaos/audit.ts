@@ -2,7 +2,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ClientConfig } from 'pg';
-import { takenBack } from '../../coordinator/app/release.js';
 import { openContext } from '../../coordinator/cli/open-context.js';
 import { openPostgres } from '../../coordinator/storage/postgres/open-postgres.js';
 import { silentLog } from '../../shared/platform/log.js';
@@ -68,9 +67,6 @@ const always: Readonly<Record<string, string>> = {
     having count(t.finish_sequence) <> s.finish_sequence or coalesce(max(t.finish_sequence), 0) <> s.finish_sequence`,
 };
 
-/** What the rows of attempts say that count against nothing. */
-const uncounted = [takenBack.unfit, takenBack.returned].map(({ message }) => `'${message}'`).join(', ');
-
 /** What must hold when every study is over. */
 const atTheEnd: Readonly<Record<string, string>> = {
   'a study that has not finished with exactly its budget': `
@@ -91,7 +87,7 @@ const atTheEnd: Readonly<Record<string, string>> = {
     having t.retries_error <> count(*) filter (where a.outcome = 'error')
       or t.retries_timeout <> count(*) filter (where a.outcome = 'timeout')
       or t.retries_lost <> count(*) filter (
-        where a.outcome in ('lost', 'preempted') and a.message not in (${uncounted}))`,
+        where a.outcome in ('lost', 'preempted'))`,
 };
 
 async function violations(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { leaseToken, requestId, trialNumber, workerId, type StudyId } from '../../shared/core/ids.js';
+import { trialReasons } from '../../shared/core/study/trial.js';
 import { RequestTaken, type LateResult } from '../../coordinator/storage/port.js';
 import {
   attemptOf,
@@ -209,14 +210,17 @@ export function describeLeases(storage: CurrentStorage): void {
 
     it('counts ended attempts by outcome', async () => {
       const study = await created(storage());
-      const outcomes = { a: 'oom', b: 'finished', c: 'oom', d: null } as const;
-      for (const [token, outcome] of Object.entries(outcomes)) {
+      for (const [index, outcome] of [...trialReasons, 'oom' as const, null].entries()) {
+        const token = `t${index}`;
         await leased(storage(), study.id, token);
         if (outcome === null) continue;
         const end = { endedAtMs: t0 + 1, outcome, message: '', peakMemoryBytes: null };
         await storage().inStudy(study.id, (transaction) => transaction.endAttempt(leaseToken(token), end));
       }
-      expect(await storage().countAttempts(study.id)).toEqual({ oom: 2, finished: 1 });
+      expect(await storage().countAttempts(study.id)).toEqual({
+        ...Object.fromEntries(trialReasons.map((reason) => [reason, 1])),
+        oom: 2,
+      });
       expect(await storage().countAttempts((await created(storage(), 'other')).id)).toEqual({});
     });
 

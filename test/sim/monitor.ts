@@ -10,7 +10,6 @@ import {
   type TrialEvent,
 } from '../../shared/core/study/transition.js';
 import { trialStates, type TrialState } from '../../shared/core/study/trial.js';
-import { takenBack } from '../../coordinator/app/release.js';
 import type { AttemptRecord, Storage, StudyRecord, TrialRecord } from '../../coordinator/storage/port.js';
 
 /** What the monitor knows of the world besides what is stored. */
@@ -255,10 +254,7 @@ export class Monitor {
         `${where}: lease ${trial.lease?.token}, open attempts ${open.map(({ token }) => token).join(' ')}`,
     );
     const count = (...outcomes: readonly string[]): number =>
-      attempts.filter(
-        ({ outcome, message }) =>
-          outcome !== null && outcomes.includes(outcome) && message !== takenBack.returned.message,
-      ).length;
+      attempts.filter(({ outcome }) => outcome !== null && outcomes.includes(outcome)).length;
     const { error, timeout, lost } = trial.retries;
     this.expect(
       count('error') === error && count('timeout') === timeout && count('lost', 'preempted') === lost,

@@ -168,12 +168,12 @@ export class Promises {
     );
   }
 
-  async #released({ lease }: ReleaseRequest, { released }: ReleaseResponse): Promise<void> {
+  async #released({ lease, unfit, unstarted }: ReleaseRequest, { released }: ReleaseResponse): Promise<void> {
     if (!released || lease?.$case !== 'leaseToken') return;
     this.#returned += 1;
     const found = await attemptOf(this.#store, leaseToken(lease.value));
     this.#monitor.expect(
-      found?.attempt.outcome === 'preempted',
+      found?.attempt.outcome === (unfit ? 'unfit' : unstarted ? 'returned' : 'preempted'),
       () => `lease ${lease.value} was given back; stored is ${text(found)}`,
     );
   }

@@ -1,5 +1,5 @@
 /** Telling how an attempt went. */
-import type { FailureReason } from '../../shared/core/study/trial.js';
+import { toldReasons, type FailureReason, type ToldReason } from '../../shared/core/study/trial.js';
 import { failureReasonToWire } from '../../shared/wire/convert.js';
 import type { TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { messageLengthMax } from '../../shared/wire/limits.js';
@@ -41,8 +41,8 @@ export async function tellResult(
 }
 
 /** Failures that a worker can tell; the others are found out by the coordinator. */
-const toldReason = (reason: FailureReason): Exclude<FailureReason, 'lost' | 'preempted'> =>
-  reason === 'lost' || reason === 'preempted' ? 'error' : reason;
+const toldReason = (reason: FailureReason): ToldReason =>
+  toldReasons.find((told) => told === reason) ?? 'error';
 
 function outcomeOf(result: ToldResult): Pick<TellRequest, 'outcome' | 'peakMemoryBytes'> {
   switch (result.kind) {

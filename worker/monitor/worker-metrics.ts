@@ -228,7 +228,7 @@ export class WorkerMetrics {
     if (known !== undefined) return;
     startAtZero(
       this.#metrics.trials,
-      [...trialReasons, 'unfit'].map((reason) => ({ study, trainer, reason })),
+      trialReasons.map((reason) => ({ study, trainer, reason })),
     );
     startAtZero(this.#metrics.reports, [{ study }]);
     const oldest = [...this.#studies].find(([, { running }]) => running === 0);

@@ -153,7 +153,7 @@ export const studyDashboard: DashboardSpec = {
         timeseries({
           ...{ title: 'Requeues', unit: 'ops', width: 8, min: 0, stacked: true },
           description:
-            'Trials that run again: lost and preempted are machines that went away, error and timeout are retries.',
+            'Trials that run again: lost and preempted are machines that went away, unfit are workers that cannot run trials, returned were asked for ahead, error and timeout are retries.',
           queries: [
             query(
               `sum by (study, reason) (rate(parzen_trials_requeued_total${of}${rate}))`,

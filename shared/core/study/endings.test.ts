@@ -15,5 +15,7 @@ it('lists every way in which a trial can end or go back', () => {
     ],
     ...['PRUNED diverged', 'PRUNED oom', 'PRUNED pruner'],
   ]);
-  expect([...requeueReasons].sort()).toEqual(['error', 'lost', 'oom', 'preempted', 'timeout']);
+  expect([...requeueReasons].sort()).toEqual([
+    ...['error', 'lost', 'oom', 'preempted', 'returned', 'timeout', 'unfit'],
+  ]);
 });

@@ -24,7 +24,7 @@ describe('states and reasons that a trial can have', () => {
   it('follow from the table and the policy', () => {
     expect(plain({})).toEqual({
       // No retry after a timeout.
-      WAITING: ['error', 'lost', 'null', 'oom', 'preempted'],
+      WAITING: ['error', 'lost', 'null', 'oom', 'preempted', 'returned', 'unfit'],
       RUNNING: ['null'],
       COMPLETE: ['diverged', 'finished'],
       PRUNED: ['oom', 'pruner'],
@@ -33,7 +33,7 @@ describe('states and reasons that a trial can have', () => {
     });
     expect(plain({ oom: 'fail', diverged: 'prune', lostRetriesMax: 0 })).toEqual({
       // A worker that cannot run trials, or gave one back before it began, counts against nothing.
-      WAITING: ['error', 'null', 'preempted'],
+      WAITING: ['error', 'null', 'returned', 'unfit'],
       RUNNING: ['null'],
       COMPLETE: ['finished'],
       PRUNED: ['diverged', 'pruner'],

@@ -93,7 +93,7 @@ describe('the trial state machine', () => {
     for (const uncounted of ['unfit', 'returned'] as const)
       expect(at('RUNNING', uncounted, { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({
         state: 'WAITING',
-        reason: 'preempted',
+        reason: uncounted,
         retries: { error: 0, timeout: 0, lost: 5 },
       });
     expect(at('RUNNING', 'preempted', { retries: { error: 0, timeout: 0, lost: 5 } })).toMatchObject({

@@ -111,8 +111,8 @@ const reasonOf = {
   timeout: 'timeout',
   lost: 'lost',
   preempted: 'preempted',
-  unfit: 'preempted',
-  returned: 'preempted',
+  unfit: 'unfit',
+  returned: 'returned',
   'give-up': 'oom',
   cancel: 'cancelled',
 } as const satisfies Record<TrialEvent, TrialReason | null>;

@@ -15,15 +15,30 @@ export const trialReasons = [
   'timeout',
   'lost',
   'preempted',
+  'unfit',
+  'returned',
   'cancelled',
 ] as const;
 export type TrialReason = (typeof trialReasons)[number];
 
+/**
+ * Why the coordinator took a trial back from a worker. `lost`: nothing was heard of it. `preempted`: the worker gave it back.
+ * `unfit`: the worker cannot run trials at all. `returned`: the worker gave it back before it began.
+ */
+export type TakenBackReason = Extract<TrialReason, 'lost' | 'preempted' | 'unfit' | 'returned'>;
+
 /** Reasons a worker can give for an attempt that brought no result. */
-export type FailureReason = Extract<
-  TrialReason,
-  'oom' | 'diverged' | 'infeasible' | 'error' | 'timeout' | 'lost' | 'preempted'
->;
+export const toldReasons = [
+  'oom',
+  'diverged',
+  'infeasible',
+  'error',
+  'timeout',
+] as const satisfies TrialReason[];
+export type ToldReason = (typeof toldReasons)[number];
+
+/** Why an attempt brought no result. */
+export type FailureReason = ToldReason | TakenBackReason;
 
 /** Named numbers that a trainer reports; NaN and infinities are legal. */
 export type Metrics = Readonly<Record<string, number>>;

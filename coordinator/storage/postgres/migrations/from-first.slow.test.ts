@@ -99,6 +99,22 @@ describe('a database of the first schema', () => {
     });
   });
 
+  it('tells apart why attempts were given back', async () => {
+    await run(
+      database,
+      `update parzen.trial_attempts set message = 'released before it began' where token = 'id-38';
+       update parzen.trials set reason = 'preempted', message = 'released by a worker that cannot run trials'
+       where (study_id, number) = (1, 17)`,
+    );
+    await opened(() => Promise.resolve());
+    expect(await run(database, `select outcome from parzen.trial_attempts where token = 'id-38'`)).toEqual([
+      { outcome: 'returned' },
+    ]);
+    expect(
+      await run(database, 'select reason from parzen.trials where (study_id, number) = (1, 17)'),
+    ).toEqual([{ reason: 'unfit' }]);
+  });
+
   it('is brought up to date once, however many coordinators start at the same time', async () => {
     const stores = await Promise.all(
       Array.from({ length: 4 }, () => openPostgres({ connection: database, log: silentLog })),

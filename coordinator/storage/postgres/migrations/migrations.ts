@@ -6,6 +6,7 @@ import { optunaViews } from './0004-optuna-views.js';
 import { workerOffers } from './0005-worker-offers.js';
 import { oneWayToARow } from './0006-one-way-to-a-row.js';
 import { workerStates } from './0007-worker-states.js';
+import { reasonsApart } from './0008-reasons-apart.js';
 
 export interface Migration {
   /** From 1, without gaps. */
@@ -24,6 +25,7 @@ const texts: readonly (readonly [name: string, sql: string])[] = [
   ['worker-offers', workerOffers],
   ['one-way-to-a-row', oneWayToARow],
   ['worker-states', workerStates],
+  ['reasons-apart', reasonsApart],
 ];
 
 /** All migrations, in order. New ones go to the end; there is no way back. */
