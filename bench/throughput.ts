@@ -7,7 +7,7 @@
  *
  * Options: --workers=1,8,64,500,2000 --sampler=random,tpe --store=postgres,embedded --seconds=5 --history=2500
  * --idle=2000 (workers; 0: not) --restart=2500,100000 (trials; empty: not) --no-peers
- * --profile=FOLDER (CPU profiles of the coordinator)
+ * --profile=FOLDER (CPU profiles of the coordinator and of the load)
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -68,9 +68,14 @@ async function measureStore(open: () => Promise<Store>): Promise<void> {
       coordinator = await startCoordinator(store.location, profile);
       let best = 0;
       for (const workers of list(options.workers).map(Number)) {
-        const measured = await runLoad(store, coordinator, {
-          ...{ study: sampler, workers, seconds, warmUpSeconds },
-        });
+        const measured = await runLoad(
+          store,
+          coordinator,
+          {
+            ...{ study: sampler, workers, seconds, warmUpSeconds },
+          },
+          profile,
+        );
         best = Math.max(best, measured.trials / measured.seconds);
         console.log(line(store.kind, sampler, workers, measured));
       }

@@ -1,15 +1,21 @@
 /**
  * Simulated workers, many in one process: each registers, sends heartbeats, asks for a trial and tells its result at
- * once. Real gRPC on few connections. Started by `bench/throughput.ts` with its orders as one JSON argument; sends what
+ * once. Real gRPC on few connections, by a client that costs little. Started by `bench/throughput.ts` with its orders as one JSON argument; sends what
  * it measured to its parent.
  */
-import { credentials, type Client } from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
-import { retrying, unary, clientChannelOptions } from '../../shared/wire/call.js';
 import { paramsFromWire } from '../../shared/wire/convert.js';
-import { TrialServiceClient, type Assignment } from '../../shared/wire/gen/parzen/v1/trial.js';
+import {
+  AskRequest,
+  AskResponse,
+  HeartbeatRequest,
+  RegisterRequest,
+  TellRequest,
+  TrialServiceService,
+  type Assignment,
+} from '../../shared/wire/gen/parzen/v1/trial.js';
 import { v6Score } from '../sampler-study.js';
+import { headersOf, LightClient } from './light-client.js';
 
 export interface LoadOrders {
   readonly address: string;
@@ -51,57 +57,71 @@ class Tally {
   counting = false;
 }
 
-async function work(client: TrialServiceClient, orders: LoadOrders, over: AbortSignal, tally: Tally) {
+type Headers = Readonly<Record<keyof typeof TrialServiceService, Buffer>>;
+
+/** The calls of one simulated worker. */
+class Caller {
+  readonly #client: LightClient;
+  readonly #headers: Headers;
+
+  constructor(client: LightClient, headers: Headers) {
+    this.#client = client;
+    this.#headers = headers;
+  }
+
+  async ask(request: AskRequest): Promise<AskResponse> {
+    const answer = await this.#client.call(this.#headers.ask, AskRequest.encode(request).finish());
+    return AskResponse.decode(answer);
+  }
+
+  async tell(request: TellRequest): Promise<void> {
+    await this.#client.call(this.#headers.tell, TellRequest.encode(request).finish());
+  }
+
+  async register(request: RegisterRequest): Promise<void> {
+    await this.#client.call(this.#headers.register, RegisterRequest.encode(request).finish());
+  }
+
+  async heartbeat(request: HeartbeatRequest): Promise<void> {
+    await this.#client.call(this.#headers.heartbeat, HeartbeatRequest.encode(request).finish());
+  }
+}
+
+async function work(caller: Caller, orders: LoadOrders, over: AbortSignal, tally: Tally) {
   const workerId = `bench-${process.pid}-${randomUUID()}`;
-  const call = { deadlineMs, signal: over };
   const worker = { workerId, host: 'bench', gpuUuid: '', gpuName: 'none', gpuMemoryBytes: 0 };
-  const registration = { ...worker, slots: 1, runtime: 'none', version: '0', study: '', trainers: [] };
-  await retrying(() => unary(client.register.bind(client), registration, call), {
-    ...{ random: Math.random, signal: over, attemptsMax: 100 },
-    sleep: (ms) => sleep(ms / 1e3),
-  });
-  const ask = client.ask.bind(client);
-  const tell = client.tell.bind(client);
-  const held = new Set<string>();
+  await caller.register({ ...worker, slots: 1, runtime: 'none', version: '0', study: '', trainers: [] });
+  let held = '';
   const beat = setInterval(
     () => {
-      const request = { workerId, leaseTokens: [...held] };
-      unary(client.heartbeat.bind(client), request, call).catch(() => (tally.failures += 1));
+      const request = { workerId, leaseTokens: held === '' ? [] : [held] };
+      caller.heartbeat(request).catch(() => (tally.failures += 1));
     },
     heartbeatMs * (0.9 + Math.random() / 5),
   );
+  let asks = 0;
   let endedMs = performance.now();
   for (;;) {
     try {
       const startMs = performance.now();
-      const request = {
-        requestId: randomUUID(),
-        workerId,
-        study: orders.study,
-        waitMs,
-        trainers: [],
-        ahead: false,
-      };
-      const { outcome } = await unary(ask, request, call);
+      const requestId = `${workerId}-${(asks += 1)}`;
+      const { outcome } = await caller.ask({
+        ...{ requestId, workerId, study: orders.study, waitMs, trainers: [], ahead: false },
+      });
       const assignedMs = performance.now();
       if (outcome?.$case !== 'assignment') {
         if (tally.counting) tally.empty += 1;
         continue;
       }
-      const assignment = outcome.value;
-      held.add(assignment.leaseToken);
-      const metrics = resultOf(assignment);
+      held = outcome.value.leaseToken;
+      const metrics = resultOf(outcome.value);
       const tellMs = performance.now();
-      await unary(
-        tell,
-        {
-          leaseToken: assignment.leaseToken,
-          outcome: { $case: 'completed', value: { metrics } },
-          peakMemoryBytes: 0,
-        },
-        call,
-      );
-      held.delete(assignment.leaseToken);
+      await caller.tell({
+        leaseToken: held,
+        outcome: { $case: 'completed', value: { metrics } },
+        peakMemoryBytes: 0,
+      });
+      held = '';
       if (tally.counting) {
         tally.trials += 1;
         tally.ask.push(assignedMs - startMs);
@@ -112,6 +132,7 @@ async function work(client: TrialServiceClient, orders: LoadOrders, over: AbortS
     } catch {
       if (over.aborted) break;
       tally.failures += 1;
+      await sleep(0.1);
     }
   }
   clearInterval(beat);
@@ -134,17 +155,21 @@ const sleep = (seconds: number): Promise<void> =>
 const send = (message: LoadMessage): void => void process.send?.(message);
 
 async function main(orders: LoadOrders): Promise<void> {
-  const options = { ...clientChannelOptions, 'grpc.use_local_subchannel_pool': 1 };
-  const clients = Array.from(
-    { length: orders.connections },
-    () => new TrialServiceClient(orders.address, credentials.createInsecure(), options),
+  const headers = Object.fromEntries(
+    Object.entries(TrialServiceService).map(([method, { path }]) => [
+      method,
+      headersOf(path, orders.address, deadlineMs),
+    ]),
+  ) as Headers;
+  const clients = await Promise.all(
+    Array.from({ length: orders.connections }, () => LightClient.connect(orders.address)),
   );
   const over = new AbortController();
-  setMaxListeners(0, over.signal);
   const tally = new Tally();
   const workers = Array.from({ length: orders.workers }, (_, index) => {
     const client = clients[index % clients.length];
-    return client === undefined ? Promise.resolve() : work(client, orders, over.signal, tally);
+    if (client === undefined) throw new Error('there is no connection');
+    return work(new Caller(client, headers), orders, over.signal, tally);
   });
   await sleep(orders.warmUpSeconds);
   send({ kind: 'warm' });
@@ -167,8 +192,8 @@ async function main(orders: LoadOrders): Promise<void> {
     },
   });
   over.abort();
+  for (const client of clients) client.close();
   await Promise.allSettled(workers);
-  for (const client of clients as Client[]) client.close();
   process.disconnect();
 }
 

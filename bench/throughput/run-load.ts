@@ -33,13 +33,16 @@ export async function runLoad(
   store: Store,
   coordinator: Coordinator,
   orders: Omit<LoadOrders, 'address' | 'connections'>,
+  nodeOptions: readonly string[] = [],
 ): Promise<Measured> {
   const all: LoadOrders = {
     ...orders,
     address: coordinator.address,
     connections: Math.ceil(orders.workers / workersPerConnection),
   };
-  const child = fork(path.join(import.meta.dirname, 'load.js'), [JSON.stringify(all)]);
+  const child = fork(path.join(import.meta.dirname, 'load.js'), [JSON.stringify(all)], {
+    execArgv: [...nodeOptions],
+  });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const next = (kind: LoadMessage['kind']): Promise<LoadMessage> =>
     new Promise((resolve, reject) => {
