@@ -18,9 +18,19 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** The place of a key within a place; '' is the whole input. */
 export const within = (place: string, key: string): string => (place === '' ? key : `${place}.${key}`);
 
+/** JSON can be read at any depth, but not written. */
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return Array.isArray(value) ? 'a list of lists without end' : 'an object of objects without end';
+  }
+}
+
 /** A value as it appears in a message, shortened. */
 export function show(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
+  const text = value === undefined ? 'nothing' : jsonText(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

@@ -177,7 +177,7 @@ export function readNumber(context: ReadContext, value: Located, bounds: NumberB
     (!whole || Number.isSafeInteger(number)) &&
     (lowExclusive ? number > low : number >= low) &&
     number <= high;
-  if (fits) return number;
+  if (fits) return unsigned(number);
   const quoted =
     isScalar(value.node) && typeof value.node.value === 'string' && isNumberText(value.node.value)
       ? ' (without quotes)'
@@ -185,6 +185,9 @@ export function readNumber(context: ReadContext, value: Located, bounds: NumberB
   context.problems.add(value.place, `is ${shown(value)}, expected ${numberText(bounds)}${quoted}`);
   return null;
 }
+
+/** Zero has no sign here: JSON, in which studies are stored, has only one. */
+const unsigned = (number: number): number => (number === 0 ? 0 : number);
 
 const isNumberText = (text: string): boolean => text.trim() !== '' && Number.isFinite(Number(text));
 
@@ -228,7 +231,7 @@ export function readValue(context: ReadContext, value: Located): ParameterValue 
   const { node, place } = value;
   const plain: unknown = isScalar(node) ? node.value : node === null ? null : undefined;
   if (plain === null || typeof plain === 'boolean') return plain;
-  if (typeof plain === 'number' && Number.isFinite(plain)) return plain;
+  if (typeof plain === 'number' && Number.isFinite(plain)) return unsigned(plain);
   if (typeof plain === 'string' && plain.length <= studyFileLimits.textLengthMax) return plain;
   context.problems.add(place, `is ${shown(value)}, expected a finite number, a text, true, false or null`);
   return undefined;

@@ -36,11 +36,10 @@ export type ParsedStudyFile =
 
 /** The study that the text of a file states, every default filled in; or all that is wrong with it. Never throws. */
 export function parseStudyFile(text: string): ParsedStudyFile {
-  const lineCounter = new LineCounter();
-  const problems = new ProblemList(lineCounter);
   const start: Place = { offset: 0, path: '' };
   const bytes = Buffer.byteLength(text);
-  const document = bytes > studyFileLimits.bytesMax ? null : parseYaml(text, lineCounter, problems);
+  const problems = new ProblemList(linesOf(bytes > studyFileLimits.bytesMax ? '' : text));
+  const document = bytes > studyFileLimits.bytesMax ? null : parseYaml(text, problems);
   if (bytes > studyFileLimits.bytesMax)
     problems.add(start, `the file has ${bytes} bytes, at most ${studyFileLimits.bytesMax} are read`);
   if (document === null) return { kind: 'problems', problems: problems.sorted() };
@@ -57,6 +56,14 @@ export function parseStudyFile(text: string): ParsedStudyFile {
   return problems.isEmpty()
     ? { kind: 'ok', definition, notices: problems.notices }
     : { kind: 'problems', problems: problems.sorted() };
+}
+
+/** Where lines begin. The library's own count leaves out those within what it cannot read. */
+function linesOf(text: string): LineCounter {
+  const counter = new LineCounter();
+  counter.addNewLine(0);
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) counter.addNewLine(end + 1);
+  return counter;
 }
 
 function readDefinition(context: ReadContext, root: MapReader): StudyDefinition {
@@ -140,19 +147,15 @@ function readSetting(context: ReadContext, value: Located): SettingRecord[string
 }
 
 /** The YAML document, or null, with problems, when the text is not one that can be read. */
-function parseYaml(text: string, lineCounter: LineCounter, problems: ProblemList): Document | null {
+function parseYaml(text: string, problems: ProblemList): Document | null {
   const start: Place = { offset: 0, path: '' };
   const excess = findExcess(text);
   if (excess !== null) {
-    // The parser, which counts lines, never ran.
-    lineCounter.addNewLine(0);
-    for (let end = text.indexOf('\n'); end >= 0 && end < excess.offset; end = text.indexOf('\n', end + 1))
-      lineCounter.addNewLine(end + 1);
     problems.add(excess, excess.message);
     return null;
   }
   try {
-    const { document, mistakes, furtherAt } = parseYamlText(text, lineCounter);
+    const { document, mistakes, furtherAt } = parseYamlText(text);
     for (const { offset, message } of mistakes) problems.add({ offset, path: '' }, yamlMessage(message));
     if (document === null) return null;
     if (document.directives.yaml.version !== '1.2')

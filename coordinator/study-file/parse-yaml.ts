@@ -3,7 +3,7 @@
  * to the end and keeps an error, stack and all, for each bracket out of place: seconds and hundreds of megabytes for a file of
  * a few hundred kilobytes.
  */
-import { Composer, Parser, type CST, type Document, type LineCounter } from 'yaml';
+import { Composer, Parser, type CST, type Document } from 'yaml';
 import { studyFileLimits } from './limits.js';
 
 export interface YamlMistake {
@@ -28,7 +28,7 @@ const offsetOf = (source: Source): number =>
   typeof source === 'number' ? source : 'offset' in source ? source.offset : source[0];
 
 /** Parses the text. Throws a `RangeError` where the parser runs out of stack. */
-export function parseYamlText(text: string, lineCounter: LineCounter): ParsedYaml {
+export function parseYamlText(text: string): ParsedYaml {
   const mistakes: YamlMistake[] = [];
   const report = (source: Source, _code: string, message: string): void => {
     mistakes.push({ offset: offsetOf(source), message });
@@ -39,11 +39,7 @@ export function parseYamlText(text: string, lineCounter: LineCounter): ParsedYam
   const composer = new Composer({ uniqueKeys: false, prettyErrors: false });
   Object.assign(composer, { onError: report });
   try {
-    const documents = composer.compose(
-      legible(new Parser(lineCounter.addNewLine).parse(text), report),
-      true,
-      text.length,
-    );
+    const documents = composer.compose(legible(new Parser().parse(text), report), true, text.length);
     const first = documents.next();
     const second = documents.next();
     const document = first.done === true ? null : first.value;

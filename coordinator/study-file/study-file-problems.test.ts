@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatProblems, parseStudyFile } from './parse-study-file.js';
 import { base, hermite, problemsOf } from './study-file.test-helper.js';
@@ -311,75 +308,5 @@ describe('texts that are no study file', () => {
       expect.stringMatching(/^fixed.toString: the name is not/),
       expect.stringMatching(/^__proto__: unknown key/),
     ]);
-  });
-});
-
-describe('whatever the text', () => {
-  const stage1 = readFileSync(path.resolve(import.meta.dirname, '../../studies/v6-stage1.yaml'), 'utf8');
-  const awkward = fc.oneof(
-    fc.string(),
-    fc.constantFrom(
-      '{',
-      '}',
-      '[',
-      ']',
-      ':',
-      '- ',
-      '\n',
-      '&a ',
-      '*a',
-      '!!',
-      '"',
-      '.nan',
-      '.inf',
-      '-1',
-      '1e999',
-      'null',
-      '? ',
-      '| ',
-    ),
-  );
-
-  it('parsing never throws, and finds mistakes or a whole study', () => {
-    fc.assert(
-      fc.property(fc.nat(stage1.length), fc.nat(60), awkward, (from, length, text) => {
-        const parsed = parseStudyFile(stage1.slice(0, from) + text + stage1.slice(from + length));
-        if (parsed.kind === 'ok') expect(parsed.definition.space.length).toBeGreaterThan(0);
-        else expect(parsed.problems.length).toBeGreaterThan(0);
-      }),
-      { numRuns: 150 },
-    );
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseStudyFile(text)));
-  });
-
-  it('a value of another type anywhere is a mistake or still a whole study, at a place within the file', () => {
-    const lines = stage1.split('\n');
-    const value = fc.constantFrom(
-      'x',
-      '-3',
-      '.nan',
-      '[]',
-      '{}',
-      'true',
-      'null',
-      '"1"',
-      '{ low: 1, high: 0 }',
-      '[1, [2]]',
-    );
-    fc.assert(
-      fc.property(fc.nat(lines.length - 1), value, (row, replacement) => {
-        const changed = lines.map((line, index) =>
-          index === row ? line.replace(/:.*$/, `: ${replacement}`) : line,
-        );
-        const parsed = parseStudyFile(changed.join('\n'));
-        if (parsed.kind === 'ok') return;
-        for (const { line, column, message } of parsed.problems) {
-          expect(line).toBeLessThanOrEqual(lines.length);
-          expect(column).toBeLessThanOrEqual((changed[line - 1]?.length ?? 0) + 1);
-          expect(message).not.toBe('');
-        }
-      }),
-      { numRuns: 150 },
-    );
   });
 });

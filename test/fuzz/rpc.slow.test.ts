@@ -28,6 +28,7 @@ import { instantStudyFile, projectRoot } from '../helpers/cli.js';
 import { startTestPostgres, type TestPostgres } from '../helpers/postgres.js';
 import { oneAsk } from './one-ask.js';
 import { nested, spoiled, wireSoup } from './hostile.js';
+import { inputsOf, seedOf } from './inputs.js';
 
 type Method = ServiceDefinition[string];
 const methods: readonly Method[] = [TrialServiceService, StudyServiceService, AccessServiceService].flatMap(
@@ -234,8 +235,7 @@ async function provide(): Promise<void> {
 
 /** Inputs per property: batches of calls that are under way together. */
 const batch = 25;
-/** `FUZZ_INPUTS` asks for more or fewer inputs per property. */
-const batches = Math.ceil(Number(process.env['FUZZ_INPUTS'] ?? 600) / batch);
+const batches = Math.ceil(inputsOf(600) / batch);
 
 describe('every call answers and gives nothing away, for', () => {
   const property = (calls: fc.Arbitrary<{ readonly method: Method; readonly message: Buffer }>) =>
@@ -246,8 +246,7 @@ describe('every call answers and gives nothing away, for', () => {
       expect([...complaints, ...unexpected.splice(0)]).toEqual([]);
     });
   const check = async (calls: Parameters<typeof property>[0]): Promise<void> => {
-    const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-    console.log(`${batch * batches} inputs, FUZZ_SEED=${seed}`);
+    const seed = seedOf(batch * batches);
     await fc.assert(property(calls), { numRuns: batches, seed, endOnFailure: true });
     expect(await violationsNow(database)).toEqual([]);
   };

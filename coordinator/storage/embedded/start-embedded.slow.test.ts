@@ -28,6 +28,8 @@ import { startEmbedded } from './start-embedded.js';
 
 const isRoot = process.getuid?.() === 0;
 const onLinux = process.platform === 'linux';
+/** How often the owner of a store is killed during its commits; `STORE_KILLS` asks for more. */
+const kills = Number(process.env['STORE_KILLS'] ?? 3);
 
 let base: string;
 let directory: string;
@@ -85,20 +87,23 @@ describe('embedded PostgreSQL', () => {
 
   it('loses nothing acknowledged when its process is killed, leaves no server, and starts again', async () => {
     const acknowledged = new Set<number>();
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < kills; round += 1) {
       const owner = startStorageProcess([directory]);
-      await owner.acks(20 + 17 * round);
+      await owner.acks(20 + ((17 * round) % 60));
+      // Now its process alone, now all that it started as well.
+      if (round % 2 === 1) for (const pid of serversIn(data)) process.kill(pid, 'SIGKILL');
       await owner.kill('SIGKILL');
       for (const number of owner.acknowledged) acknowledged.add(number);
       // The first rounds start again at once, the last one looks at what is left behind.
-      if (round === 2)
+      if (round === kills - 1)
         await eventually(() => serversIn(data).length === 0, 'no server without an owner', 5_000);
     }
     const storage = await open();
     const finished = await finishedNumbers(storage);
     expect(finished).toEqual(expect.arrayContaining([...acknowledged]));
     // Per kill one trial may have been finished without the answer having arrived.
-    expect(finished.length - acknowledged.size).toBeLessThanOrEqual(3);
+    expect(finished.length - acknowledged.size).toBeLessThanOrEqual(kills);
+    console.log(`${kills} kills: ${acknowledged.size} acknowledged, ${finished.length} finished`);
     await storage.close();
   });
 
