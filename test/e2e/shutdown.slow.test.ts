@@ -6,7 +6,6 @@
 import path from 'node:path';
 import type { ClientConfig } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { takenBack } from '../../coordinator/app/release.js';
 import { drainDefaultMs, releaseTimeoutMs, trainerStopGraceMs } from '../../worker/limits.js';
 import { audit, readJournals } from '../chaos/audit.js';
 import { Workplace, instantStudyFile, processesIn, until, type RunningCommand } from '../helpers/cli.js';
@@ -122,7 +121,7 @@ describe.skipIf(process.platform !== 'linux')('told to stop (needs Linux: it loo
         {
           ...{ state: 'WAITING', attempt: 1, retries_lost: 1 },
           outcome: 'preempted',
-          message: takenBack.preempted.message,
+          message: 'released by its worker',
         },
       ]);
       // The trainer that would not end is gone with its worker.
