@@ -18,10 +18,23 @@ const foldersIn = (folder: string): readonly string[] =>
 export const overlays = foldersIn('overlays');
 export const components = foldersIn('components');
 
+export interface Composition {
+  /** An overlay, or the bare base. */
+  readonly on: string;
+  readonly added: readonly string[];
+}
+
 /** Compositions that no overlay makes, so that every component is rendered and checked at least once. */
-export const compositions: Readonly<Record<string, readonly string[]>> = {
-  'prod with kueue, mig, data-fetch': ['kueue', 'mig', 'data-fetch'],
-  'prod with keda, time-slicing, readonly-root-gpu': ['keda', 'time-slicing', 'readonly-root-gpu'],
+export const compositions: Readonly<Record<string, Composition>> = {
+  'prod with kueue, mig, data-fetch, metrics-tls': {
+    on: 'prod',
+    added: ['kueue', 'mig', 'data-fetch', 'metrics-tls'],
+  },
+  'prod with keda, time-slicing, readonly-root-gpu': {
+    on: 'prod',
+    added: ['keda', 'time-slicing', 'readonly-root-gpu'],
+  },
+  'base with embedded, insecure': { on: 'base', added: ['embedded', 'insecure'] },
 };
 
 export interface Manifest {
@@ -63,15 +76,15 @@ export function kustomize(folder: string): string {
   return stdout;
 }
 
-/** A kustomization that adds components to an overlay, rendered. `root` is the folder that holds both. */
-export function compose(overlay: string, added: readonly string[], root = k8sFolder): string {
+/** A kustomization that adds components to an overlay or the base, rendered. `root` is the folder that holds all. */
+export function compose(on: string, added: readonly string[], root = k8sFolder): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'parzen-kustomize-'));
   const relative = (...to: string[]): string => path.relative(folder, path.join(root, ...to));
   try {
     const kustomization = {
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
-      resources: [relative('overlays', overlay)],
+      resources: [on === 'base' ? relative(on) : relative('overlays', on)],
       components: added.map((component) => relative('components', component)),
     };
     writeFileSync(path.join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
@@ -79,6 +92,12 @@ export function compose(overlay: string, added: readonly string[], root = k8sFol
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Renders at the first call only. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }
 
 const cache = new Map<string, readonly Manifest[]>();
@@ -100,7 +119,7 @@ export const everything: readonly (readonly [string, () => readonly Manifest[]])
   ...overlays.map((name) => [name, () => overlay(name)] as const),
   ...(kubectl
     ? Object.entries(compositions).map(
-        ([name, added]) => [name, () => parseManifests(compose('prod', added), name)] as const,
+        ([name, { on, added }]) => [name, once(() => parseManifests(compose(on, added), name))] as const,
       )
     : []),
 ];

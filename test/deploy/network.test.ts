@@ -72,13 +72,12 @@ describe.each(everything)('%s', (_name, read) => {
     namespace: 'parzen',
     labels: podLabels(workloads(manifests).find(({ metadata }) => metadata.name === name)!),
   });
-  const database: End = {
-    namespace: 'parzen',
-    labels: allPodLabels(manifests).find(
+  const databases: readonly End[] = allPodLabels(manifests)
+    .filter(
       (labels) =>
         labels['cnpg.io/cluster'] === 'parzen-db' || labels['app.kubernetes.io/name'] === 'parzen-db',
-    )!,
-  };
+    )
+    .map((labels) => ({ namespace: 'parzen', labels }));
   const coordinator = realPod('parzen-coordinator');
   const worker = realPod('parzen-worker');
   const dns: End = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
@@ -87,19 +86,20 @@ describe.each(everything)('%s', (_name, read) => {
 
   it('lets through what the study needs', () => {
     expect(mayReach(manifests, worker, coordinator, 50051)).toBe(true);
-    expect(mayReach(manifests, coordinator, database, 5432)).toBe(true);
-    for (const end of [worker, coordinator, database]) expect(mayReach(manifests, end, dns, 53)).toBe(true);
+    for (const database of databases) expect(mayReach(manifests, coordinator, database, 5432)).toBe(true);
+    for (const end of [worker, coordinator, ...databases])
+      expect(mayReach(manifests, end, dns, 53)).toBe(true);
   });
 
   it('and nothing else', () => {
-    expect(mayReach(manifests, worker, database, 5432)).toBe(false);
+    for (const database of databases) expect(mayReach(manifests, worker, database, 5432)).toBe(false);
     expect(mayReach(manifests, worker, worker, 9464)).toBe(false);
     expect(mayReach(manifests, worker, coordinator, 9464)).toBe(false);
     for (const from of [stranger, elsewhere])
       for (const [to, port] of [
         [coordinator, 50051],
         [coordinator, 9464],
-        [database, 5432],
+        ...databases.map((database) => [database, 5432] as const),
         [worker, 9464],
       ] as const)
         expect(mayReach(manifests, from, to, port)).toBe(false);
@@ -108,8 +108,10 @@ describe.each(everything)('%s', (_name, read) => {
 
   it('refuses at the receiver too, whatever the sender may', () => {
     for (const [from, to, port] of [
-      [worker, database, 5432],
-      [stranger, database, 5432],
+      ...databases.flatMap((database) => [
+        [worker, database, 5432] as const,
+        [stranger, database, 5432] as const,
+      ]),
       [stranger, coordinator, 50051],
       [worker, coordinator, 9464],
     ] as const)

@@ -25,6 +25,7 @@ const settings = (manifests: readonly Manifest[], program: string): Readonly<Rec
     'data'
   ] as Record<string, string>;
 };
+const guide = readFileSync(path.join(projectRoot, 'docs/guides/kubernetes.md'), 'utf8');
 const portOf = (address: string | undefined): number => Number(address?.split(':')[1]);
 
 describe.each(everything)('%s', (_name, read) => {
@@ -126,9 +127,55 @@ describe.each(everything)('%s', (_name, read) => {
     );
   });
 
+  it('shows Prometheus metrics in the way that it asks for them', () => {
+    for (const monitor of ofKind(manifests, 'PodMonitor')) {
+      const {
+        PARZEN_METRICS_TLS_CERT: certificate,
+        PARZEN_METRICS_TOKEN_FILE: token,
+        PARZEN_INSECURE_METRICS: insecure,
+      } = settings(manifests, monitor.metadata.name);
+      const [endpoint] = monitor['spec'].podMetricsEndpoints as Record<string, unknown>[];
+      expect([insecure, certificate !== undefined]).toEqual(
+        endpoint!['scheme'] === 'https' ? ['false', true] : ['true', false],
+      );
+      if (certificate === undefined) continue;
+      const { name: secret, key } = (
+        endpoint!['authorization'] as { credentials: { name: string; key: string } }
+      ).credentials;
+      expect(secretsMadeOutside[secret]).toContain(key);
+      const { serverName, ca } = endpoint!['tlsConfig'] as {
+        serverName: string;
+        ca: { secret: { name: string; key: string } };
+      };
+      expect(secretsMadeOutside[ca.secret.name]).toContain(ca.secret.key);
+      expect(guide).toContain(`subjectAltName=DNS:${serverName}`);
+      // Workers compare with what Prometheus sends; coordinators look it up.
+      if (monitor.metadata.name === 'parzen-worker') expect(token).toBeDefined();
+    }
+  });
+
+  it('has one coordinator, which goes before the next one comes, where it holds the store itself', () => {
+    const coordinator = named(manifests, 'parzen-coordinator');
+    const pod = podSpecOf(coordinator);
+    const [container] = containersOf(pod);
+    const storage = (container!['env'] as { name: string; value?: string }[]).find(
+      ({ name }) => name === 'PARZEN_STORAGE',
+    )?.value;
+    if (storage === undefined) return;
+    expect(coordinator['spec']).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+    expect(coordinator['spec'].strategy.rollingUpdate).toBeUndefined();
+    const mount = (container!['volumeMounts'] as { name: string; mountPath: string }[]).find(
+      ({ mountPath }) => storage.startsWith(`${mountPath}/`),
+    );
+    const volume = (pod['volumes'] as Record<string, unknown>[]).find(({ name }) => name === mount?.name);
+    expect(volume).toMatchObject({ persistentVolumeClaim: { claimName: 'parzen-store' } });
+  });
+
   it('has one database, an exact tag on every image, a study that exists, and one GPU per worker at most', () => {
     const databases = manifests.filter(
-      ({ kind, metadata }) => metadata.name === 'parzen-db' && ['StatefulSet', 'Cluster'].includes(kind),
+      ({ kind, metadata }) =>
+        (metadata.name === 'parzen-db' && ['StatefulSet', 'Cluster'].includes(kind)) ||
+        (metadata.name === 'parzen-store' && kind === 'PersistentVolumeClaim'),
     );
     expect(databases).toHaveLength(1);
     for (const workload of workloads(manifests))
@@ -186,7 +233,6 @@ describe.each(everything)('%s', (_name, read) => {
 });
 
 it('tells in the guide how to make each Secret that no manifest holds', () => {
-  const guide = readFileSync(path.join(projectRoot, 'docs/guides/kubernetes.md'), 'utf8');
   for (const [name, keys] of Object.entries(secretsMadeOutside))
     for (const text of [name, ...keys]) expect(guide).toContain(text);
 });

@@ -13,6 +13,8 @@ type Labels = Readonly<Record<string, string>>;
 export const secretsMadeOutside: Readonly<Record<string, readonly string[]>> = {
   'parzen-coordinator-tls': ['tls.crt', 'tls.key', 'ca.crt'],
   'parzen-worker-token': ['token'],
+  'parzen-metrics-tls': ['tls.crt', 'tls.key', 'ca.crt'],
+  'parzen-metrics-token': ['token'],
 };
 
 /** Keys of a ConfigMap or Secret; null when nobody makes it. */
@@ -78,6 +80,9 @@ export function missing(manifests: readonly Manifest[], workload: Manifest): rea
   const volumes = [...((pod['volumes'] ?? []) as Fields[]), ...claimsOf(workload)].map(
     ({ name }) => name as string,
   );
+  for (const { persistentVolumeClaim: claim } of (pod['volumes'] ?? []) as Fields[])
+    if (claim && find(manifests, 'PersistentVolumeClaim', claim.claimName as string) === undefined)
+      wrong.push(`PersistentVolumeClaim ${claim.claimName as string}`);
   const mounts = containersOf(pod).flatMap(({ volumeMounts = [] }) => volumeMounts as Fields[]);
   wrong.push(
     ...mounts.filter(({ name }) => !volumes.includes(name)).map(({ name }) => `volume ${name as string}`),
