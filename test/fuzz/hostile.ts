@@ -74,6 +74,42 @@ export function spoiled(template: unknown): fc.Arbitrary<unknown> {
   return fields.map((values) => Object.fromEntries(entries.map(([name], index) => [name, values[index]])));
 }
 
+/** Texts that mean something to SQL, to a shell, to a file system, to a page, to a format string, to JavaScript. */
+export const injections: readonly string[] = [
+  "x'); drop table parzen.trials; --",
+  '$(touch /tmp/parzen-injected)',
+  '; touch /tmp/parzen-injected #',
+  '../../../../tmp/parzen-injected',
+  '<img src=x onerror=alert(1)>',
+  '%s%s%n{{7*7}}${7*7}',
+  '__proto__',
+];
+
+/** Copies of a message: in each, another one of its texts is this one. Keys of maps are texts, too. */
+export function withEachText(template: unknown, text: string): readonly unknown[] {
+  if (typeof template === 'string') return [text];
+  if (typeof template !== 'object' || template === null || Buffer.isBuffer(template)) return [];
+  if (Array.isArray(template))
+    return template.flatMap((each: unknown, index) =>
+      withEachText(each, text).map((copy) => template.with(index, copy) as unknown),
+    );
+  return Object.entries(template).flatMap(([name, value]) => {
+    // Which kind of a message it is, is not a text of the caller's.
+    if (name === '$case') return [];
+    const copies = withEachText(value, text).map((copy) => ({ ...template, [name]: copy }));
+    const isMap = name === 'params' || name === 'metrics';
+    return isMap
+      ? [
+          ...copies,
+          {
+            ...template,
+            [name]: { ...(value as object), [text]: Object.values(value as object)[0] as unknown },
+          },
+        ]
+      : copies;
+  });
+}
+
 const varint = (value: bigint): Buffer => {
   const bytes: number[] = [];
   let left = BigInt.asUintN(64, value);

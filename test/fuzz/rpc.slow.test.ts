@@ -12,7 +12,9 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import fc from 'fast-check';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openContext, type OpenContext } from '../../coordinator/cli/open-context.js';
 import { startGrpcServer, type RunningServer } from '../../coordinator/grpc/server.js';
@@ -27,7 +29,7 @@ import { violationsNow } from '../chaos/audit.js';
 import { instantStudyFile, projectRoot } from '../helpers/cli.js';
 import { startTestPostgres, type TestPostgres } from '../helpers/postgres.js';
 import { oneAsk } from './one-ask.js';
-import { nested, spoiled, wireSoup } from './hostile.js';
+import { injections, nested, spoiled, wireSoup, withEachText } from './hostile.js';
 import { inputsOf, seedOf } from './inputs.js';
 
 type Method = ServiceDefinition[string];
@@ -143,6 +145,17 @@ afterAll(async () => {
   await postgres.stop();
 });
 
+/** The column `text` of what a query finds. */
+async function texts(query: string): Promise<readonly string[]> {
+  const connection = new pg.Client(database);
+  await connection.connect();
+  try {
+    return (await connection.query<{ text: string }>(query)).rows.map(({ text }) => text);
+  } finally {
+    await connection.end();
+  }
+}
+
 interface Reply {
   readonly code: status;
   readonly details: string;
@@ -254,6 +267,36 @@ describe('every call answers and gives nothing away, for', () => {
   it('bytes that are no messages', () => check(noMessage));
   it('messages that make no sense', () => check(anyMessage));
   it('sensible messages with hostile fields', () => check(spoiledMessage));
+
+  it('texts that mean something elsewhere, in every text of every message', async () => {
+    const calls = methods.flatMap((method) =>
+      (templates[nameOf(method)] ?? [{ name: 'other', id: 'x', role: 'x' }]).flatMap((template) =>
+        injections.flatMap((text) => withEachText(template, text)).map((value) => ({ method, value })),
+      ),
+    );
+    expect(calls.length).toBeGreaterThan(300);
+    const tables = "select tablename as text from pg_tables where schemaname = 'parzen' order by 1";
+    const before = await texts(tables);
+    for (let at = 0; at < calls.length; at += batch) {
+      await provide();
+      const replies = calls.slice(at, at + batch).map(async ({ method, value }) => {
+        // A lease of its own, so that what it says is stored.
+        const leased = JSON.stringify(value).includes('TOKEN') ? await oneAsk(opened.context) : null;
+        const message = encoded(method, leased === null ? value : withToken(value, leased))!;
+        return complaint(method, await send(method, message));
+      });
+      expect((await Promise.all(replies)).filter((each) => each !== null)).toEqual([]);
+    }
+    expect(unexpected.splice(0)).toEqual([]);
+    expect(await texts(tables)).toEqual(before);
+    expect(existsSync('/tmp/parzen-injected')).toBe(false);
+    expect(await violationsNow(database)).toEqual([]);
+    // What may be any text is kept as it is, letter by letter.
+    const kept = await texts(
+      'select id as text from parzen.workers union all select distinct message from parzen.trial_attempts',
+    );
+    for (const text of injections) expect(kept.filter((each) => each === text)).toEqual([text, text]);
+  });
 
   it('messages that are nested thousands of times, or too large', async () => {
     const messages = [1, 2, 3, 4].map((id) => nested(id, 3_000));

@@ -48,6 +48,11 @@ describe('DatasetCache', () => {
     expect(readFileSync(files[0])).toEqual(bytes);
   });
 
+  it('keeps to its folder, whatever a coordinator calls a data set', async () => {
+    for (const name of ['../../escaped', '/etc/passwd', `${hash}/..`, hash.toUpperCase(), '', 'a'.repeat(65)])
+      await expect(cacheOf(Buffer.from('x')).ensure(name)).rejects.toThrow(/is no SHA-256 of a data set/);
+  });
+
   it('leaves nothing behind when the bytes are wrong or the connection breaks, and tries again', async () => {
     await expect(cacheOf(Buffer.from('something else')).ensure(hash)).rejects.toThrow(/damaged/);
     const broken = cacheOf(bytes, 1);

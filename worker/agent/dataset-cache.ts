@@ -35,6 +35,8 @@ export class DatasetCache {
   }
 
   async #ensure(hash: string): Promise<string> {
+    // It becomes a file's name, and comes from the network.
+    if (!/^[0-9a-f]{64}$/.test(hash)) throw new Error(`${JSON.stringify(hash)} is no SHA-256 of a data set`);
     const file = path.join(this.#directory, hash);
     if (await isWhole(file, hash)) return file;
     await mkdir(this.#directory, { recursive: true });
