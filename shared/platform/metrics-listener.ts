@@ -124,7 +124,14 @@ function renderer(registry: Registry<RegistryContentType>, collect: () => void =
     switchable.setContentType(
       openMetrics ? Registry.OPENMETRICS_CONTENT_TYPE : Registry.PROMETHEUS_CONTENT_TYPE,
     );
-    return { contentType: switchable.contentType, text: await registry.metrics() };
+    // For OpenMetrics prom-client takes `_total` off the names of counters, and never puts it back: whoever reads the plain format
+    // afterwards would find other names.
+    const names = registry.getMetricsAsArray().map((metric) => [metric, metric.name] as const);
+    try {
+      return { contentType: switchable.contentType, text: await registry.metrics() };
+    } finally {
+      for (const [metric, name] of names) metric.name = name;
+    }
   };
   return (openMetrics) => {
     const made = underWay.get(openMetrics);

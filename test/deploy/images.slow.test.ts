@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { instantStudyFile, killTree, until } from '../helpers/cli.js';
-import { startTestPostgres, type TestPostgres } from '../helpers/postgres.js';
+import { startTestPostgres, storageUrl, type TestPostgres } from '../helpers/postgres.js';
 import { Stages } from './build-stages.js';
 
 /** A port that nobody has right now. */
@@ -100,15 +100,11 @@ describe.skipIf(!git)('the folders of the images (need git to list the files)', 
   }, 900_000);
 
   it('run a study together', async () => {
-    const { host, port, user, password, database } = await postgres.freshDatabase();
     const healthPort = await freePort();
-    const login = `${user!}:${encodeURIComponent(String(password))}`;
     const study = path.join(scratch, 'images.yaml');
     writeFileSync(study, instantStudyFile('images', 5));
     const coordinator = start('coordinator', ['start', '--study', study], {
-      PARZEN_STORAGE: host!.startsWith('/')
-        ? `postgres://${login}@/${database!}?host=${encodeURIComponent(host!)}&port=${String(port)}`
-        : `postgres://${login}@${host!}:${String(port)}/${database!}`,
+      PARZEN_STORAGE: storageUrl(await postgres.freshDatabase()),
       PARZEN_LISTEN: '127.0.0.1:0',
       PARZEN_HEALTH_LISTEN: `127.0.0.1:${healthPort}`,
       PARZEN_OUT: path.join(scratch, 'out'),

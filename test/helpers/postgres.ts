@@ -53,6 +53,15 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   };
 }
 
+/** A connection as `--storage` takes it. */
+export function storageUrl({ host, port, user, password, database }: ClientConfig): string {
+  const login = `${user ?? ''}:${encodeURIComponent(typeof password === 'string' ? password : '')}`;
+  // A folder of sockets cannot stand where a host stands.
+  return host!.startsWith('/')
+    ? `postgres://${login}@/${database!}?host=${encodeURIComponent(host!)}&port=${String(port)}`
+    : `postgres://${login}@${host!}:${String(port)}/${database!}`;
+}
+
 /** Runs one statement on a connection of its own; answers the rows. */
 export async function run(
   connection: ClientConfig,

@@ -1,7 +1,8 @@
 /**
- * Every query of the dashboards and rules on a real Prometheus that scrapes a real coordinator (embedded PostgreSQL) and real
+ * Every query of the dashboards and rules on a real Prometheus that scrapes two real coordinators on one PostgreSQL and two real
  * workers. What needs hardware comes from a pretended `nvidia-smi` and from recorded text of others' exporters.
  */
+import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -11,6 +12,7 @@ import type * as StartModule from '../../coordinator/cli/start.js';
 import { StatusLine } from '../../coordinator/cli/status-line.js';
 import { createLog } from '../../shared/platform/log.js';
 import { Workplace, projectRoot, until, type RunningCommand } from '../helpers/cli.js';
+import { startTestPostgres, storageUrl, type TestPostgres } from '../helpers/postgres.js';
 import { fakeGpu, fakeNvidiaSmi } from '../helpers/fake-nvidia-smi.js';
 import {
   prometheusAbsent,
@@ -39,15 +41,42 @@ space: { x: { low: 0.0, high: 1.0 } }
 trainer: program
 `;
 
+/** A coordinator in this process, because its metrics are to be fresh twice a second. */
+class Replica {
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+  log = '';
+
+  constructor(start: typeof StartModule.start, place: Workplace, storage: string) {
+    const statusLine = new StatusLine(process.stderr);
+    this.#done = start({
+      ...{ study: place.write('live.yaml', study('live')), trials: null, data: null },
+      ...{ leaseTtlMs: 45_000, pgPort: null, storage, workers: 0, runtime: 'auto' },
+      ...{ out: path.join(place.directory, 'out'), statusLine },
+      listening: {
+        ...{ listen: '127.0.0.1:0', insecure: false, requireTokens: false, tls: null, healthListen: null },
+      },
+      watching: { metrics: '127.0.0.1:0', insecureMetrics: false, version: 'test', refreshMs: 500 },
+      log: createLog({ level: 'info', format: 'text', write: (line) => void (this.log += line) }),
+      stopping: this.#stopping.signal,
+    });
+    this.#done.catch((error: unknown) => (this.log += String(error)));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done.catch(() => undefined);
+  }
+}
+
 describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`, () => {
   const place = new Workplace();
-  const stopping = new AbortController();
   const outside = createServer((_, response) =>
     response.end(readFileSync(path.join(import.meta.dirname, 'outside.txt'), 'utf8')),
   );
-  let log = '';
-  let coordinator: Promise<void>;
+  let postgres: TestPostgres;
   let prometheus: TestPrometheus;
+  const replicas: Replica[] = [];
   const workers: RunningCommand[] = [];
 
   const addressIn = (text: string, what: string): string | undefined =>
@@ -56,35 +85,15 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
     await until(() => addressIn(text(), what) !== undefined);
     return addressIn(text(), what)!;
   };
+  const metricsOf = { coordinators: [] as string[], workers: [] as string[] };
 
   beforeAll(async () => {
-    // In this process, because its metrics are to be fresh twice a second; compiled, because it looks for files beside itself.
-    const compiled = path.join(projectRoot, 'dist/coordinator/cli/start.js');
-    const { start } = (await import(compiled)) as typeof StartModule;
-    const statusLine = new StatusLine(process.stderr);
-    coordinator = start({
-      ...{
-        study: place.write('live.yaml', study('live')),
-        trials: null,
-        data: null,
-        leaseTtlMs: 45_000,
-        pgPort: null,
-      },
-      storage: path.join(place.directory, 'store'),
-      ...{ workers: 0, runtime: 'auto', out: path.join(place.directory, 'out'), statusLine },
-      listening: {
-        listen: '127.0.0.1:0',
-        insecure: false,
-        requireTokens: false,
-        tls: null,
-        healthListen: null,
-      },
-      watching: { metrics: '127.0.0.1:0', insecureMetrics: false, version: 'test', refreshMs: 500 },
-      log: createLog({ level: 'info', format: 'text', write: (line) => void (log += line) }),
-      stopping: stopping.signal,
-    });
-    coordinator.catch((error: unknown) => (log += String(error)));
-    const address = await saidIn(() => log, 'listen');
+    postgres = await startTestPostgres();
+    const storage = storageUrl(await postgres.freshDatabase());
+    // Compiled, because it looks for files beside itself.
+    const { start } = (await import(
+      path.join(projectRoot, 'dist/coordinator/cli/start.js')
+    )) as typeof StartModule;
     const trainers = JSON.stringify({
       program: { command: [process.execPath, place.write('train.mjs', program)] },
     });
@@ -92,16 +101,21 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
     const smi = fakeNvidiaSmi(place.directory);
     const options = ['--trainers', file, '--drain', '0', '--metrics', '127.0.0.1:0'];
     const env = { PATH: `${smi}${path.delimiter}${process.env['PATH'] ?? ''}` };
-    for (const slots of ['2', '1'])
+    for (const slots of ['2', '1']) {
+      const replica = new Replica(start, place, storage);
+      replicas.push(replica);
+      const address = await saidIn(() => replica.log, 'listen');
+      metricsOf.coordinators.push(await saidIn(() => replica.log, 'metrics'));
       workers.push(
         place.start('worker', ['start', '--coordinator', address, '--slots', slots, ...options], '', env),
       );
+    }
     await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
-    const metrics = await Promise.all(workers.map(({ stderr }) => saidIn(stderr, 'metrics')));
+    metricsOf.workers.push(...(await Promise.all(workers.map(({ stderr }) => saidIn(stderr, 'metrics')))));
     prometheus = await startPrometheus(place.directory, {
       targets: {
-        'parzen-coordinator': [await saidIn(() => log, 'metrics')],
-        'parzen-worker': metrics,
+        'parzen-coordinator': metricsOf.coordinators,
+        'parzen-worker': metricsOf.workers,
         outside: [`127.0.0.1:${(outside.address() as AddressInfo).port}`],
       },
       ruleFiles,
@@ -115,9 +129,9 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
     );
   });
   afterAll(async () => {
-    stopping.abort();
-    await coordinator.catch(() => undefined);
+    await Promise.all(replicas.map((replica) => replica.stop()));
     await (prometheus as TestPrometheus | undefined)?.stop();
+    await (postgres as TestPostgres | undefined)?.stop();
     outside.closeAllConnections();
     outside.close();
     await place.remove();
@@ -183,7 +197,45 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
     expect(oom).toBeGreaterThan(0);
     const samples = await figure('sum(parzen_worker_gpu_samples_total)');
     expect(samples).toBe(32 * (await figure('sum(parzen_worker_gpu_steps_total)')));
-    stopping.abort();
-    await coordinator;
+  });
+
+  it('shows pages without a mistake that promtool would find', async () => {
+    for (const address of [...metricsOf.coordinators, ...metricsOf.workers]) {
+      const page = await (await fetch(`http://${address}/metrics`)).text();
+      const own = page.split('\n').filter((line) => /^(# \w+ )?(parzen_|grpc_)/.test(line));
+      expect(own.length).toBeGreaterThan(50);
+      const checked = spawnSync('promtool', ['check', 'metrics'], {
+        input: `${own.join('\n')}\n`,
+        encoding: 'utf8',
+      });
+      expect(checked).toMatchObject({ status: 0, stderr: '' });
+    }
+  });
+
+  it('sees the same of the database at both coordinators, and is not alarmed when one of them goes', async () => {
+    const figures = async (expr: string): Promise<readonly string[]> =>
+      (await prometheus.query(expr)).map(({ value }) => value![1]);
+    expect(await figures('count by (study) (parzen_trials_target)')).toEqual(['2']);
+    expect(
+      await figures('max by (study) (parzen_trials_target) - min by (study) (parzen_trials_target)'),
+    ).toEqual(['0']);
+    // Each counts what it committed itself, and together that is what the database has.
+    workers.forEach((worker) => worker.process.kill('SIGTERM'));
+    await Promise.all(workers.map(({ done }) => done));
+    const counted = 'sum(parzen_trials_finished_total)';
+    const stored = 'max(sum by (instance) (parzen_trials{state=~"COMPLETE|PRUNED|FAIL"}))';
+    await until(async () => (await figures(`${counted} == ${stored}`)).length === 1, 20_000);
+    expect(await figures('min by (job) (parzen_trials_finished_total{state="COMPLETE"} > 0)')).toHaveLength(
+      1,
+    );
+    await replicas[1]!.stop();
+    await until(async () => (await figures('up{job="parzen-coordinator"} == 0')).length === 1, 20_000);
+    expect(await figures('ALERTS{alertname="ParzenCoordinatorDown"}')).toEqual([]);
+    expect(await figures('max by (study) (parzen_trials_target)')).toEqual(['1000000']);
+    await replicas[0]!.stop();
+    await until(
+      async () => (await figures('ALERTS{alertname="ParzenCoordinatorDown"}')).length === 1,
+      20_000,
+    );
   });
 });

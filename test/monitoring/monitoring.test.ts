@@ -75,6 +75,16 @@ describe('alerts', () => {
     run('test', 'rules', path.join(projectRoot, 'deploy/prometheus/tests/alerts.test.yml'));
   });
 
+  const amtool = spawnSync('amtool', ['--version']).error === undefined;
+  it.skipIf(!amtool)(
+    'are routed by a file that Alertmanager takes (needs amtool, of prometheus-alertmanager)',
+    () => {
+      const file = path.join(projectRoot, 'deploy/alertmanager/alertmanager.yml');
+      const { status, stdout, stderr } = spawnSync('amtool', ['check-config', file], { encoding: 'utf8' });
+      expect({ status, output: status === 0 ? '' : `${stdout}${stderr}` }).toEqual({ status: 0, output: '' });
+    },
+  );
+
   it('each have a test in which they fire', () => {
     const text = read('deploy/prometheus/tests/alerts.test.yml');
     const fires = [...text.matchAll(/alertname: (\w+)\n\s+eval_time: \S+\n\s+exp_alerts:/g)].map(
