@@ -157,6 +157,10 @@ const serviceMetrics = {
     ...{ name: 'parzen_db_pool_waiting_requests', type: 'gauge', ...process, labels: [] },
     help: 'Operations that wait for a connection',
   },
+  eventSubscribers: {
+    ...{ name: 'parzen_event_subscribers', type: 'gauge', ...process, labels: ['kind'] },
+    help: 'Open streams of news: study (WatchStudy)',
+  },
   callsStarted: {
     ...{ name: 'grpc_server_started_total', type: 'counter', ...process, labels: [...call] },
     help: 'Calls that began',

@@ -18,7 +18,7 @@ export async function registerWorker(
   context.caches.workers.put(record);
   context.log.info(
     { worker: worker.id, host: worker.host, gpu: worker.gpuName, runtime: worker.runtime },
-    'worker registered',
+    worker.draining ? 'worker is about to stop' : 'worker registered',
   );
   const { heartbeatIntervalMs, leaseTtlMs } = context.settings;
   return { heartbeatIntervalMs, leaseTtlMs };

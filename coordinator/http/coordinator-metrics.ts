@@ -49,6 +49,7 @@ export class CoordinatorMetrics {
     startAtZero(metrics.dbErrors, combinations({ operation: operations, class: failureClasses }));
     startAtZero(metrics.dbRetries, combinations({ operation: ['transaction'] }));
     metrics.asksWaiting.set(0);
+    metrics.eventSubscribers.set({ kind: 'study' }, 0);
     const { callsStarted, messagesReceived, messagesSent, callDuration, callsHandled } = metrics;
     for (const call of calls) {
       for (const metric of [callsStarted, messagesReceived, messagesSent, callDuration])
@@ -134,11 +135,15 @@ export class CoordinatorMetrics {
     started: (call) => {
       const labels = { ...call };
       const seconds = stopwatch();
-      this.instruments.callsStarted.inc(labels);
+      const { callsStarted, eventSubscribers } = this.instruments;
+      callsStarted.inc(labels);
+      const subscribed = call.grpc_method === 'WatchStudy';
+      if (subscribed) eventSubscribers.inc({ kind: 'study' });
       return {
         received: () => this.instruments.messagesReceived.inc(labels),
         sent: () => this.instruments.messagesSent.inc(labels),
         handled: (code) => {
+          if (subscribed) eventSubscribers.dec({ kind: 'study' });
           this.instruments.callsHandled.inc({ ...labels, grpc_code: code });
           this.instruments.callDuration.observe(labels, seconds());
         },

@@ -60,15 +60,24 @@ export function parseManifests(text: string, name: string): readonly Manifest[] 
     .filter((document) => document !== null);
 }
 
-export const kubectl = spawnSync('kubectl', ['version', '--client'], { encoding: 'utf8' }).status === 0;
+const runs = (program: string): boolean =>
+  spawnSync(program, ['version', '--client'], { encoding: 'utf8' }).status === 0;
+
+/** Programs to render with: those named in PARZEN_KUBECTLS (paths separated by colons), and the one on the path. */
+export const kubectls: readonly string[] = [
+  ...(process.env['PARZEN_KUBECTLS'] ?? '').split(':').filter((program) => program !== ''),
+  'kubectl',
+].filter(runs);
+
+export const kubectl = kubectls.length > 0;
 if (!kubectl)
   console.warn(
     'kubectl is not installed: overlays are read as last rendered, patches and components are not tried',
   );
 
 /** `kubectl kustomize`; throws with what it says. */
-export function kustomize(folder: string): string {
-  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], {
+export function kustomize(folder: string, program = kubectls.at(-1) ?? 'kubectl'): string {
+  const { status, stdout, stderr } = spawnSync(program, ['kustomize', folder], {
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
   });

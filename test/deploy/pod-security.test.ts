@@ -40,6 +40,14 @@ describe('the check of the standard', () => {
     ['c: capabilities.add', withContext({ capabilities: { drop: ['ALL'], add: ['SYS_ADMIN'] } })],
     ['c: procMount', withContext({ procMount: 'Unmasked' })],
     ['c: hostPort', withContainer({ ports: [{ containerPort: 1, hostPort: 1 }] })],
+    ['volume v: nothing', { ...good, volumes: [{ name: 'v' }] }],
+    ['c: appArmorProfile', withContext({ appArmorProfile: { type: 'Unconfined' } })],
+    ['c: seLinuxOptions', withContext({ seLinuxOptions: { type: 'spc_t' } })],
+    [
+      'seLinuxOptions',
+      { ...good, securityContext: { ...good.securityContext, seLinuxOptions: { user: 'root' } } },
+    ],
+    ['c: hostProcess', withContext({ windowsOptions: { hostProcess: true } })],
     ['c: host of a probe', withContainer({ livenessProbe: { httpGet: { host: '10.0.0.1', port: 1 } } })],
     [
       'sysctl kernel.msgmax',

@@ -12,6 +12,9 @@ const volumeKinds = [
   ...['projected', 'secret'],
 ];
 
+/** Types of SELinux that containers may ask for. */
+const seLinuxTypes = ['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'];
+
 const safeSysctls = [
   ...['kernel.shm_rmid_forced', 'net.ipv4.ip_local_port_range', 'net.ipv4.ip_unprivileged_port_start'],
   ...['net.ipv4.tcp_syncookies', 'net.ipv4.ping_group_range', 'net.ipv4.ip_local_reserved_ports'],
@@ -43,9 +46,27 @@ function ofPod(pod: Fields): readonly string[] {
   for (const { name, ...volume } of (pod['volumes'] ?? []) as Fields[])
     for (const kind of Object.keys(volume))
       if (!volumeKinds.includes(kind)) wrong.push(`volume ${String(name)}: ${kind}`);
+  for (const { name, ...volume } of (pod['volumes'] ?? []) as Fields[])
+    if (Object.keys(volume).length === 0) wrong.push(`volume ${String(name)}: nothing`);
   for (const { name } of (context['sysctls'] ?? []) as Fields[])
     if (!safeSysctls.includes(String(name))) wrong.push(`sysctl ${String(name)}`);
   if (context['runAsUser'] === 0) wrong.push('runAsUser 0');
+  return [...wrong, ...ofAnyContext(context)];
+}
+
+/** Rules for the security context of a pod as of a container. */
+function ofAnyContext(context: Fields): readonly string[] {
+  const {
+    seLinuxOptions = {},
+    appArmorProfile,
+    windowsOptions,
+  } = context as Record<string, Fields | undefined>;
+  const wrong: string[] = [];
+  if (!['RuntimeDefault', 'Localhost'].includes(String(appArmorProfile?.['type'] ?? 'RuntimeDefault')))
+    wrong.push('appArmorProfile');
+  const { type = '', user, role } = seLinuxOptions as Record<string, string>;
+  if (!seLinuxTypes.includes(type) || user !== undefined || role !== undefined) wrong.push('seLinuxOptions');
+  if (windowsOptions?.['hostProcess'] === true) wrong.push('hostProcess');
   return wrong;
 }
 
@@ -73,5 +94,5 @@ function ofContainer(container: Fields, pod: Fields): readonly string[] {
     ...['postStart', 'preStop'].map((hook) => container['lifecycle']?.[hook]),
   ];
   demand(!handlers.some((handler) => handler?.httpGet?.host ?? handler?.tcpSocket?.host), 'host of a probe');
-  return wrong;
+  return [...wrong, ...ofAnyContext(context)];
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { leaseToken } from '../../shared/core/ids.js';
 import { spanIdsOf, startTracing, TracingError, type Tracing } from '../../shared/platform/tracing.js';
 import { listTrials, viewStudy } from '../../coordinator/app/study-view.js';
-import { until } from '../helpers/cli.js';
+import { Workplace, instantStudyFile, until } from '../helpers/cli.js';
 import { runWorker, startCoordinator } from '../helpers/over-grpc.js';
 
 /** What of OTLP/HTTP JSON is looked at. */
@@ -102,6 +102,22 @@ describe('traces', () => {
       }
       expect(valueOf(root, 'parzen.reason')).toBe('done');
     }
+  });
+
+  it('are sent by the commands where --traces says, the local workers included', async () => {
+    const place = new Workplace();
+    try {
+      const file = place.write('told.yaml', instantStudyFile('told', 3));
+      const args = ['start', '--study', file, '--workers', '1', '--listen', '127.0.0.1:0', '--traces', url];
+      expect(await place.run('coordinator', args)).toMatchObject({ code: 0 });
+    } finally {
+      await place.remove();
+    }
+    const names = received.map(({ service, name }) => `${String(service)} ${name}`);
+    expect([...new Set(names)].sort()).toEqual([
+      ...['parzen-coordinator ask', 'parzen-coordinator tell', 'parzen-worker attempt', 'parzen-worker run'],
+    ]);
+    expect(new Set(received.map(({ traceId }) => traceId)).size).toBe(3);
   });
 
   it('tell nobody the token that they are named after', async () => {
