@@ -24,6 +24,8 @@ interface LoadedTrainer {
   readonly peakMemory: () => number | null;
   readonly runtime: string;
   readonly reason: string;
+  /** False when nothing more can be trained in this process. */
+  readonly healthy: () => boolean;
 }
 
 interface LoadOptions {
@@ -41,12 +43,13 @@ async function loadTrainer(name: ChildTrainerName, options: LoadOptions): Promis
       const { readPeakMemory } = await import('./hermite/peak-memory.js');
       const { runtime, reason } = await chooseRuntime(options.runtime);
       const trainer = createHermiteTrainer({ runtime, stopRequested: options.stopRequested });
-      return { trainer, peakMemory: readPeakMemory, runtime: runtime.name, reason };
+      const healthy = (): boolean => runtime.healthy();
+      return { trainer, peakMemory: readPeakMemory, runtime: runtime.name, reason, healthy };
     }
     case 'instant':
       return {
         ...{ trainer: instantTrainer, peakMemory: () => null, runtime: 'none' },
-        reason: 'the instant trainer computes nothing',
+        ...{ reason: 'the instant trainer computes nothing', healthy: () => true },
       };
     default:
       return assertNever(name);
@@ -113,6 +116,7 @@ async function main(args: readonly string[], send: (message: FromChild) => Promi
     running = false;
     await send(outcome);
     if (outcome.type === 'failed' && outcome.reason === 'oom') process.exit(childExitCodes.outOfMemory);
+    if (!loaded.healthy()) process.exit(childExitCodes.deviceFailed);
   };
 
   process.on('message', (message: ToChild) => {

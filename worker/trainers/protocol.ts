@@ -60,4 +60,6 @@ export const childExitCodes = {
   cannotStart: 2,
   /** After `failed` with reason `oom`. */
   outOfMemory: 3,
+  /** After the answer to a job during which the GPU device failed: it computes nothing more in this process. */
+  deviceFailed: 4,
 } as const;

@@ -49,32 +49,56 @@ export function disposeBatch(batch: Batch): void {
   batch.masks?.heads.dispose();
 }
 
+const tensorsOf = (input: ModelInput, y: Tensor, masks: DropoutMasks | null): readonly Tensor[] => [
+  ...[input.sequence, input.context, y],
+  ...(masks === null ? [] : [masks.shared, masks.heads]),
+];
+
+/** The tensors of a batch, in the order in which a compiled step takes them; its own and one for the targets. */
+export const batchTensors = (network: Network, { input, y, masks }: Batch): readonly Tensor[] =>
+  tensorsOf(input, network.runtime.tf.tensor1d(y), masks);
+
 /**
- * The flat gradient of the total loss, and the outputs [B,3] of the pass that it belongs to. Both tensors belong to the
- * caller.
+ * The flat gradient of the total loss, and the outputs [B,3] of the pass that it belongs to, from the flat parameters and
+ * `batchTensors`. To be called in a tidy: leaves over what it needs on the way. The outputs are kept: they belong to the
+ * caller whatever is tidied.
  */
+export function gradientOf(
+  network: Network,
+  settings: LossSettings,
+  parameters: Tensor,
+  batch: readonly Tensor[],
+): { readonly gradient: Tensor; readonly outputs: Tensor } {
+  const { runtime, layout } = network;
+  const { tf } = runtime;
+  const y = at(batch, 2);
+  const [shared, heads] = batch.slice(3);
+  const pass = {
+    input: { sequence: at(batch, 0), context: at(batch, 1) },
+    masks: shared === undefined || heads === undefined ? null : { shared, heads },
+  };
+  const targets = { y, direction: tf.sub(tf.mul(tf.step(y), 2), 1) };
+  const kept: Tensor[] = [];
+  const { grads } = tf.valueAndGrads((...pieces) => {
+    const { outputs } = forward(runtime, layout, pieces, pass);
+    kept.push(tf.keep(outputs));
+    return lossTensor(runtime, settings, outputs, targets);
+  })(splitParameters(runtime, layout, parameters));
+  return { gradient: tf.concat(grads.map((grad) => tf.reshape(grad, [-1]))), outputs: at(kept, 0) };
+}
+
+/** `gradientOf` a batch; both tensors belong to the caller. */
 export function lossGradient(
   network: Network,
   settings: LossSettings,
   parameters: Tensor,
   batch: Batch,
 ): { readonly gradient: Tensor; readonly outputs: Tensor } {
-  const { runtime, layout } = network;
-  const { tf } = runtime;
-  const kept: Tensor[] = [];
-  const gradient = tf.tidy(() => {
-    const targets = {
-      y: tf.tensor1d(batch.y),
-      direction: tf.tensor1d(batch.y.map((value) => (value > 0 ? 1 : -1))),
-    };
-    const { grads } = tf.valueAndGrads((...pieces) => {
-      const pass = forward(runtime, layout, pieces, batch);
-      kept.push(tf.keep(pass.outputs));
-      return lossTensor(runtime, settings, pass.outputs, targets);
-    })(splitParameters(runtime, layout, parameters));
-    return tf.concat(grads.map((grad) => tf.reshape(grad, [-1])));
+  return network.runtime.tf.tidy(() => {
+    const { input, masks } = batch;
+    const y = network.runtime.tf.tensor1d(batch.y);
+    return { ...gradientOf(network, settings, parameters, tensorsOf(input, y, masks)) };
   });
-  return { gradient, outputs: at(kept, 0) };
 }
 
 /** Rows per forward pass outside training; bounds memory, beyond it there is nothing to gain. */

@@ -38,8 +38,22 @@ export function disposeState(state: OptimiserState, keepParameters: boolean): vo
 }
 
 /**
- * Global clipping, then one AdamW step (hermite-model.md §9) on the flat gradient. Decay acts on every entry; the bias
- * correction raises the *current* β₁ to the step number, as the original does. Reads nothing back from the device.
+ * The numbers of one AdamW step (hermite-model.md §9), `steps` counting it: clip, β₁, 1−β₁, β₂, 1−β₂, ε, lr/(1−β₁ᵏ), 1/(1−β₂ᵏ),
+ * 1−lr·decay. The bias correction raises the *current* β₁ to the step number, as the original does.
+ */
+export function adamWRates(settings: AdamWSettings, rates: StepRates, steps: number): Float32Array {
+  const { weightDecay, gradientClip, beta2, epsilon } = settings;
+  const { learningRate, beta1 } = rates;
+  return Float32Array.of(
+    ...[gradientClip, beta1, 1 - beta1, beta2, 1 - beta2, epsilon],
+    learningRate / (1 - beta1 ** steps),
+    1 / (1 - beta2 ** steps),
+    1 - learningRate * weightDecay,
+  );
+}
+
+/**
+ * Global clipping, then one AdamW step on the flat gradient; decay acts on every entry. Reads nothing back from the device.
  */
 export function adamWStep(
   runtime: Runtime,
@@ -48,18 +62,11 @@ export function adamWStep(
   options: { readonly settings: AdamWSettings; readonly rates: StepRates },
 ): OptimiserState {
   const { tf } = runtime;
-  const { weightDecay, gradientClip, beta2, epsilon } = options.settings;
-  const { learningRate, beta1 } = options.rates;
   const steps = state.steps + 1;
   const [parameters, first, second] = tf.tidy((): [Tensor, Tensor, Tensor] => {
-    const norm = tf.sqrt(tf.sum(tf.square(gradient)));
-    const clipped = tf.mul(gradient, tf.minimum(1, tf.div(gradientClip, tf.add(norm, 1e-6))));
-    const m = tf.add(tf.mul(state.first, beta1), tf.mul(clipped, 1 - beta1));
-    const v = tf.add(tf.mul(state.second, beta2), tf.mul(tf.square(clipped), 1 - beta2));
-    const spread = tf.add(tf.sqrt(tf.mul(v, 1 / (1 - beta2 ** steps))), epsilon);
-    const move = tf.mul(tf.div(m, spread), learningRate / (1 - beta1 ** steps));
-    const decayed = tf.mul(state.parameters, 1 - learningRate * weightDecay);
-    return [tf.sub(decayed, move), m, v];
+    const rates = tf.tensor1d(adamWRates(options.settings, options.rates, steps));
+    const next = runtime.adamW(state, gradient, rates);
+    return [next.parameters, next.first, next.second];
   });
   return { parameters, first, second, steps };
 }

@@ -3,6 +3,7 @@
  * the early-stop rows (in the v6 profile: the validation rows, once per epoch), which decides about the weights to keep and
  * about stopping.
  */
+import { assert } from '../../../shared/core/assert.js';
 import { auc, type AucTies } from '../../../shared/core/metrics/auc.js';
 import { brierScore } from '../../../shared/core/metrics/calibration-figures.js';
 import { directionHits } from '../../../shared/core/metrics/direction.js';
@@ -11,6 +12,7 @@ import type { TrainingBudget } from '../../../shared/core/trainers/hermite-setti
 import { firstNonFinite, toForecasts } from '../../market/probability.js';
 import { TrialFailed } from '../port.js';
 import { at } from '../runtime/differentiable.js';
+import type { TensorStep } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import { createEarlyStopping, type EarlyStoppingRules } from './early-stopping.js';
 import type { DropoutMasks } from './forward.js';
@@ -24,15 +26,15 @@ import {
 } from './losses.js';
 import {
   batchInput,
-  disposeBatch,
-  lossGradient,
+  batchTensors,
+  gradientOf,
   predict,
   type Batch,
   type InputRows,
   type Network,
 } from './network.js';
 import {
-  adamWStep,
+  adamWRates,
   disposeState,
   initialState,
   type AdamWSettings,
@@ -158,22 +160,38 @@ const batchOf = (run: FoldRun, { rows, y }: TrainingPart): Batch => ({
   masks: dropoutMasks(run, rows.length),
 });
 
+/** One optimiser step as a function of tensors: parameters, both moments, rates, and those of a batch. */
+const compiledStep = ({ network, settings }: FoldRun): TensorStep =>
+  network.runtime.compile(([parameters, first, second, rates, ...batch]) => {
+    assert(
+      parameters !== undefined && first !== undefined && second !== undefined && rates !== undefined,
+      'a step takes the state, its rates and a batch',
+    );
+    const { gradient, outputs } = gradientOf(network, settings.loss, parameters, batch);
+    const next = network.runtime.adamW({ parameters, first, second }, gradient, rates);
+    return [next.parameters, next.first, next.second, outputs];
+  });
+
 /** One optimiser step; frees the batch. The outputs [B,3] of its forward pass belong to the caller. */
 function step(
   run: FoldRun,
-  schedule: ScheduleSettings,
+  { schedule, compiled }: { readonly schedule: ScheduleSettings; readonly compiled: TensorStep },
   state: OptimiserState,
   batch: Batch,
 ): { readonly state: OptimiserState; readonly outputs: Tensor } {
   const { network, settings } = run;
-  const { gradient, outputs } = lossGradient(network, settings.loss, state.parameters, batch);
-  const next = adamWStep(network.runtime, state, gradient, {
-    settings: settings.adamW,
-    rates: oneCycle(schedule, state.steps),
-  });
-  gradient.dispose();
-  disposeBatch(batch);
-  return { state: next, outputs };
+  const steps = state.steps + 1;
+  const rates = network.runtime.tf.tensor1d(
+    adamWRates(settings.adamW, oneCycle(schedule, state.steps), steps),
+  );
+  const tensors = batchTensors(network, batch);
+  const results = compiled([state.parameters, state.first, state.second, rates, ...tensors]);
+  rates.dispose();
+  tensors.forEach((tensor) => tensor.dispose());
+  const [parameters, first, second, outputs] = [0, 1, 2, 3].map((index) => at(results, index)) as [
+    ...[Tensor, Tensor, Tensor, Tensor],
+  ];
+  return { state: { parameters, first, second, steps }, outputs };
 }
 
 const labelsOf = (y: Float32Array): Uint8Array => Uint8Array.from(y, (value) => (value > 0 ? 1 : 0));
@@ -264,6 +282,7 @@ export async function trainFold(run: FoldRun): Promise<TrainedFold> {
   const stopping = createEarlyStopping(settings.earlyStopping);
   const collected: Collected[] = [];
   const looks: Look[] = [];
+  const compiled = compiledStep(run);
   let state = initialState(run.network.runtime, run.initial);
   let best: Tensor | null = null;
   let diverged = false;
@@ -272,7 +291,7 @@ export async function trainFold(run: FoldRun): Promise<TrainedFold> {
     while (state.steps < plan.totalSteps && !diverged && !stopping.exhausted()) {
       await run.pause();
       const batch = batchOf(run, source.next().value);
-      const done = step(run, schedule, state, batch);
+      const done = step(run, { schedule, compiled }, state, batch);
       disposeState(state, state.parameters === best);
       state = done.state;
       collected.push({ y: batch.y, outputs: done.outputs });

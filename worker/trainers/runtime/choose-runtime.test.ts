@@ -14,7 +14,9 @@ describe('choosing a runtime', () => {
   });
 
   test('an unknown name is one clear error', async () => {
-    await expect(chooseRuntime('cuda')).rejects.toThrow("unknown runtime 'cuda': use auto or one of wasm");
+    await expect(chooseRuntime('cuda')).rejects.toThrow(
+      "unknown runtime 'cuda': use auto or one of webgpu, wasm, tensorflow-gpu, tensorflow",
+    );
   });
 });
 

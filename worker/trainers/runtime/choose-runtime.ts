@@ -1,5 +1,7 @@
 import { runtimeNames, type Runtime, type RuntimeName } from './runtime.js';
+import { createTensorFlowRuntime } from './tensorflow-runtime.js';
 import { createWasmRuntime } from './wasm-runtime.js';
+import { createWebgpuRuntime } from './webgpu/webgpu-runtime.js';
 
 export interface ChosenRuntime {
   readonly runtime: Runtime;
@@ -11,9 +13,21 @@ export interface ChosenRuntime {
 const starters: Readonly<
   Record<RuntimeName, { readonly start: () => Promise<Runtime>; readonly about: string }>
 > = {
+  'tensorflow-gpu': {
+    start: () => createTensorFlowRuntime('tensorflow-gpu'),
+    about: "TensorFlow's library on a CUDA GPU, without fused ops",
+  },
+  tensorflow: {
+    start: () => createTensorFlowRuntime('tensorflow'),
+    about: "TensorFlow's library on the CPU, without fused ops",
+  },
+  webgpu: {
+    start: () => createWebgpuRuntime(),
+    about: 'TensorFlow.js through WebGPU',
+  },
   wasm: {
     start: createWasmRuntime,
-    about: 'TensorFlow.js on one CPU core through WebAssembly SIMD; needs nothing beyond npm ci',
+    about: 'TensorFlow.js, needs nothing beyond npm ci',
   },
 };
 
@@ -27,7 +41,8 @@ async function firstThatStarts(): Promise<ChosenRuntime> {
     try {
       const runtime = await starters[name].start();
       const before = refusals.length === 0 ? '' : ` (not usable: ${refusals.join('; ')})`;
-      return { runtime, reason: `auto: ${name}, ${starters[name].about}${before}` };
+      const on = `${starters[name].about}, ${runtime.description}`;
+      return { runtime, reason: `auto: ${name}, ${on}${before}` };
     } catch (error) {
       refusals.push(`${name}: ${messageOf(error)}`);
     }
@@ -45,7 +60,8 @@ export async function chooseRuntime(name: string): Promise<ChosenRuntime> {
     throw new Error(`unknown runtime '${name}': use auto or one of ${runtimeNames.join(', ')}`);
   }
   try {
-    return { runtime: await starters[name].start(), reason: `asked for: ${starters[name].about}` };
+    const runtime = await starters[name].start();
+    return { runtime, reason: `asked for: ${starters[name].about}, ${runtime.description}` };
   } catch (error) {
     throw new Error(`runtime '${name}' cannot be used here: ${messageOf(error)}`, { cause: error });
   }

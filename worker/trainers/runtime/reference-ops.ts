@@ -6,7 +6,7 @@
 import { at, differentiable } from './differentiable.js';
 import { referenceHermiteBlock } from './reference-hermite.js';
 import { referenceLstmLast } from './reference-lstm.js';
-import type { RuntimeOps } from './runtime.js';
+import type { AdamWVectors, RuntimeOps } from './runtime.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
 
 /** Φ, the distribution function of the standard normal. */
@@ -41,6 +41,26 @@ function linear(tf: TensorFlow, x: Tensor, weight: Tensor, bias: Tensor): Tensor
   }));
 }
 
+/**
+ * `Runtime.adamW`. The rates, in the order of `adamWRates`: clip, β₁, 1−β₁, β₂, 1−β₂, ε, lr/(1−β₁ᵏ), 1/(1−β₂ᵏ), 1−lr·decay; as
+ * numbers where the backend has them at hand.
+ */
+export function referenceAdamW(
+  tf: TensorFlow,
+  { parameters, first, second }: AdamWVectors,
+  gradient: Tensor,
+  rates: ArrayLike<Tensor | number>,
+): AdamWVectors {
+  const rate = (index: number): Tensor | number => at(rates, index);
+  const norm = tf.sqrt(tf.sum(tf.square(gradient)));
+  const clipped = tf.mul(gradient, tf.minimum(1, tf.div(rate(0), tf.add(norm, 1e-6))));
+  const m = tf.add(tf.mul(first, rate(1)), tf.mul(clipped, rate(2)));
+  const v = tf.add(tf.mul(second, rate(3)), tf.mul(tf.square(clipped), rate(4)));
+  const spread = tf.add(tf.sqrt(tf.mul(v, rate(7))), rate(5));
+  const move = tf.mul(tf.div(m, spread), rate(6));
+  return { parameters: tf.sub(tf.mul(parameters, rate(8)), move), first: m, second: v };
+}
+
 /** All ops in TensorFlow.js operations on the current backend. */
 export function referenceOps(tf: TensorFlow): RuntimeOps {
   const product = (a: Tensor, b: Tensor): Tensor => tf.matMul(a, b);
@@ -50,5 +70,6 @@ export function referenceOps(tf: TensorFlow): RuntimeOps {
     lstmLast: (x, weights) => referenceLstmLast(tf, product, x, weights),
     hermiteBlock: (s, v, coefficients, options) =>
       referenceHermiteBlock(tf, product, { s, v, coefficients }, options),
+    adamW: (vectors, gradient, rates) => referenceAdamW(tf, vectors, gradient, tf.unstack(rates)),
   };
 }

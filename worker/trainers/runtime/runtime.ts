@@ -8,8 +8,11 @@
  */
 import type { Tensor, TensorFlow } from './tensorflow.js';
 
-/** Names that `--runtime` accepts besides `auto`, best first. */
-export const runtimeNames = ['wasm'] as const;
+/**
+ * Names that `--runtime` accepts besides `auto`, best first. TensorFlow's own come last: without fused ops they are slower than
+ * one CPU core with them (runtimes.md §3), so that one has to ask for them.
+ */
+export const runtimeNames = ['webgpu', 'wasm', 'tensorflow-gpu', 'tensorflow'] as const;
 export type RuntimeName = (typeof runtimeNames)[number];
 
 export type HermiteVersion = 'probabilist' | 'physicist';
@@ -39,6 +42,8 @@ export interface RuntimeMemory {
 
 export interface Runtime {
   readonly name: RuntimeName;
+  /** What it computes on, for people: a GPU's name, or a few words. */
+  readonly description: string;
   readonly tf: TensorFlow;
 
   /**
@@ -61,12 +66,37 @@ export interface Runtime {
   /** x·½(1 + erf(x/√2)), any shape. */
   gelu(x: Tensor): Tensor;
 
+  /**
+   * Global clipping and one AdamW step on flat vectors (hermite-model.md §9). `rates` holds the numbers of `adamWRates`
+   * (optimiser.ts) in a tensor, because they change from step to step and a compiled step does not.
+   */
+  adamW(vectors: AdamWVectors, gradient: Tensor, rates: Tensor): AdamWVectors;
+
+  /**
+   * A function of tensors that will be called many times. `step` must do the same operations whenever the shapes are the same,
+   * take all that changes from its arguments, and read nothing back: a runtime may remember what it did and do it again
+   * without calling it. The results belong to the caller.
+   */
+  compile(step: TensorStep): TensorStep;
+
   /** Waits for the device and throws what it has complained about since the last call. */
   flushErrors(): Promise<void>;
+  /** False once the device has failed: nothing computed since is to be trusted, and the process has to be replaced. */
+  healthy(): boolean;
   memory(): RuntimeMemory;
   classify(error: unknown): RuntimeFailure;
   /** Gives back the memory of the fused ops, between trials; the runtime stays usable. */
   dispose(): void;
+}
+
+/** From tensors to tensors. */
+export type TensorStep = (inputs: readonly Tensor[]) => readonly Tensor[];
+
+/** Parameters and both moments, flat and of the same length. */
+export interface AdamWVectors {
+  readonly parameters: Tensor;
+  readonly first: Tensor;
+  readonly second: Tensor;
 }
 
 export interface LstmWeights {
@@ -76,4 +106,4 @@ export interface LstmWeights {
 }
 
 /** The fused ops of a runtime: everything that has a body per backend. */
-export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'linear' | 'gelu'>;
+export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'linear' | 'gelu' | 'adamW'>;

@@ -1,10 +1,12 @@
 import { createRequire } from 'node:module';
 import type * as tfjs from '@tensorflow/tfjs';
 import type * as tfjsWasm from '@tensorflow/tfjs-backend-wasm';
+import type * as tfjsWebgpu from '@tensorflow/tfjs-backend-webgpu';
 
 export type TensorFlow = typeof tfjs;
 export type Tensor = tfjs.Tensor;
 export type TensorFlowWasm = typeof tfjsWasm;
+export type TensorFlowWebgpu = typeof tfjsWebgpu;
 
 /**
  * The TensorFlow.js packages are CommonJS whose exports Node cannot name statically, so they are required, not imported.
@@ -17,6 +19,17 @@ export const loadTensorFlow = (): TensorFlow => require('@tensorflow/tfjs') as T
 /** Registers the `wasm` backend with TensorFlow.js as a side effect. */
 export const loadTensorFlowWasm = (): TensorFlowWasm =>
   require('@tensorflow/tfjs-backend-wasm') as TensorFlowWasm;
+
+/** Registers kernels for the backend `webgpu`; the package is optional, and `navigator.gpu` must be there before. */
+export function loadTensorFlowWebgpu(): TensorFlowWebgpu {
+  try {
+    return require('@tensorflow/tfjs-backend-webgpu') as TensorFlowWebgpu;
+  } catch (error) {
+    throw new Error("the optional package '@tensorflow/tfjs-backend-webgpu' cannot be loaded", {
+      cause: error,
+    });
+  }
+}
 
 /** Absolute path of a file inside an installed package, e.g. `@tensorflow/tfjs-backend-wasm/dist/x.wasm`. */
 export const resolvePackageFile = (specifier: string): string => require.resolve(specifier);

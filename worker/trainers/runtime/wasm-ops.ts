@@ -5,6 +5,7 @@
 import { assert } from '../../../shared/core/assert.js';
 import { at, differentiable, type Evaluation } from './differentiable.js';
 import { derivativeFactor } from './reference-hermite.js';
+import { referenceAdamW } from './reference-ops.js';
 import type { HermiteOptions, RuntimeOps } from './runtime.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
 import type { KernelInstance } from './wasm-kernels.js';
@@ -271,6 +272,8 @@ export function wasmOps(tf: TensorFlow, instantiate: () => KernelInstance): Wasm
     hermiteBlock: hermiteOp(context, hermite),
     linear: linearOp(context, dense),
     gelu: geluOp(context, dense),
+    adamW: (vectors, gradient, rates) =>
+      referenceAdamW(tf, vectors, gradient, Float32Array.from(context.values(rates))),
     memoryBytes: () => [lstm, hermite, dense].reduce((sum, instance) => sum + instance.memoryBytes(), 0),
   };
 }

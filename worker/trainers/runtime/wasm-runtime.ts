@@ -1,4 +1,5 @@
 import type { Runtime, RuntimeFailure } from './runtime.js';
+import { tidied } from './tidied.js';
 import { loadTensorFlow, loadTensorFlowWasm, resolvePackageFile, type TensorFlow } from './tensorflow.js';
 import { loadKernels } from './wasm-kernels.js';
 import { wasmOps } from './wasm-ops.js';
@@ -77,12 +78,16 @@ export async function createWasmRuntime(): Promise<Runtime> {
   let ops = wasmOps(tf, instantiate);
   return {
     name: 'wasm',
+    description: 'one CPU core through WebAssembly SIMD',
     tf,
     lstmLast: (x, weights) => ops.lstmLast(x, weights),
     hermiteBlock: (s, v, coefficients, options) => ops.hermiteBlock(s, v, coefficients, options),
     linear: (x, weight, bias) => ops.linear(x, weight, bias),
     gelu: (x) => ops.gelu(x),
+    adamW: (vectors, gradient, rates) => ops.adamW(vectors, gradient, rates),
+    compile: (step) => tidied(tf, step),
     flushErrors: () => Promise.resolve(),
+    healthy: () => true,
     memory: () => {
       const { numTensors, numBytes } = tf.memory();
       return { tensors: numTensors, tensorBytes: numBytes, opBytes: ops.memoryBytes() };
