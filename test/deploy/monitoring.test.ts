@@ -3,7 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { k8sFolder, kubectl, ofKind, overlay, projectRoot } from './manifests.js';
+import { k8sFolder, kubectl, ofKind, overlay, projectRoot, workloads } from './manifests.js';
+import { podLabels, selects } from './references.js';
 
 const prometheus = path.join(projectRoot, 'deploy/prometheus');
 const grafana = path.join(projectRoot, 'deploy/grafana');
@@ -51,6 +52,21 @@ it('scrapes in compose under the names that the alerts and the cluster use', () 
   };
   for (const name of jobs.flatMap((job) => job.dns_sd_configs ?? []).flatMap(({ names }) => names))
     expect(Object.keys(services)).toContain(name);
+});
+
+it('names in rules only jobs that the cluster scrapes', () => {
+  const manifests = overlay('prod');
+  const jobs = ofKind(manifests, 'PodMonitor').flatMap(({ spec }) =>
+    workloads(manifests)
+      .map(podLabels)
+      .filter((labels) => selects(spec.selector as object, labels))
+      .map((labels) => labels[spec.jobLabel as string]),
+  );
+  const folder = path.join(prometheus, 'rules');
+  const rules = readdirSync(folder).map((file) => readFileSync(path.join(folder, file), 'utf8'));
+  const named = [...rules.join().matchAll(/\bjob="([^"]+)"/g)].map(([, job]) => job);
+  expect(named.length).toBeGreaterThan(2);
+  expect(jobs).toEqual(expect.arrayContaining([...new Set(named)]));
 });
 
 describe('dashboards', () => {

@@ -12,8 +12,8 @@ type Program = 'coordinator' | 'worker';
 
 /** Variables that are read without an option. */
 const withoutOption: Readonly<Record<Program, readonly string[]>> = {
-  coordinator: [],
-  worker: ['PARZEN_CACHE'],
+  coordinator: ['PARZEN_REVISION'],
+  worker: ['PARZEN_CACHE', 'PARZEN_REVISION'],
 };
 
 let work: Workplace;
