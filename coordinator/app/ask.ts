@@ -11,6 +11,7 @@ import {
   type WorkerRecord,
 } from '../storage/port.js';
 import { assignmentOf, type Assignment } from './assignment.js';
+import type { CallEnd } from './call-end.js';
 import type { AppContext } from './context.js';
 import { giveUpWaiting } from './give-up-waiting.js';
 import { leaseTrial } from './lease-trial.js';
@@ -49,11 +50,7 @@ export type AskOutcome =
  * committed before it is answered. Waits up to `waitMs` while there is none, ends early when `signal` aborts. Asking
  * again with the same request id gives the same assignment.
  */
-export async function ask(
-  context: AppContext,
-  request: AskRequest,
-  signal: AbortSignal,
-): Promise<AskOutcome> {
+export async function ask(context: AppContext, request: AskRequest, signal: CallEnd): Promise<AskOutcome> {
   const { clock, caches } = context;
   const worker = await caches.workers.find(request.workerId);
   if (worker === null) return { kind: 'nothing', reason: 'unknown-worker' };
@@ -61,7 +58,8 @@ export async function ask(
   const untilMs = startMs + (request.ahead === true ? 0 : request.waitMs);
   const asking: Asking = { context, request, worker, signal, reasons: new Map(), seen: -1 };
   let answer = await askServedStudies(asking);
-  if (answer === null && !signal.aborted && clock.nowMs() < untilMs) {
+  const waits = answer === null && !signal.aborted && clock.nowMs() < untilMs;
+  if (waits) {
     const endWaiting = caches.asks.beginWaiting();
     try {
       answer = await waitForWork(asking, untilMs);
@@ -69,6 +67,9 @@ export async function ask(
       endWaiting();
     }
   }
+  // A copy of this ask may have been answered while this one waited, or by another replica while this one stops: were that
+  // forgotten, the lease would be nobody's.
+  if (answer === null && (waits || signal.aborted)) answer = await answeredElsewhere(asking);
   if (answer?.kind === 'assigned')
     noteAssigned(context, answer.assignment, { worker: request.workerId, startMs });
   return answer ?? { kind: 'nothing', reason: mostHopeful([...asking.reasons.values()]) };
@@ -90,8 +91,7 @@ async function waitForWork(asking: Asking, untilMs: number): Promise<AskOutcome 
     if (woken.kind === 'studies') await noteStudies(asking);
     else answer = await lookAt(asking, { ...woken, turn: true });
   }
-  // A copy of this ask may have been answered while this one waited.
-  return answer === null && !signal.aborted ? answeredElsewhere(asking) : answer;
+  return answer;
 }
 
 function noteAssigned(
@@ -100,7 +100,7 @@ function noteAssigned(
   { worker, startMs }: { readonly worker: WorkerId; readonly startMs: number },
 ): void {
   const about = { study, trial: number, attempt, worker };
-  log.debug({ ...about, lease: leaseName(token) }, 'trial assigned');
+  if (log.debugs !== false) log.debug({ ...about, lease: leaseName(token) }, 'trial assigned');
   tracer?.record({ name: 'ask', token, startMs, endMs: clock.nowMs(), attributes: about });
 }
 
@@ -109,7 +109,7 @@ interface Asking {
   readonly context: AppContext;
   readonly request: AskRequest;
   readonly worker: WorkerRecord;
-  readonly signal: AbortSignal;
+  readonly signal: CallEnd;
   /** The studies that are served to this worker, and why there was nothing in them. */
   readonly reasons: Map<StudyId, NothingReason>;
   /** Version of the studies that `reasons` is about. */
@@ -167,7 +167,10 @@ async function lookAt(
     );
     // Looked at last, it comes last: where looks take long, no study keeps the others waiting.
     reasons.delete(study);
-    if (look === null) return null;
+    if (look === null) {
+      context.histories.forget(study);
+      return null;
+    }
     if (look.outcome.kind === 'assigned' || look.answeredBefore) {
       end = 'assigned';
       return look.outcome;

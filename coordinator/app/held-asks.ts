@@ -6,6 +6,7 @@ import type { RequestId, StudyId } from '../../shared/core/ids.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { LeasePlace, Storage, StudyRecord } from '../storage/port.js';
 import { Batcher } from './batcher.js';
+import type { CallEnd } from './call-end.js';
 import { StudyGate, type HeldAsk } from './study-gate.js';
 import type { WorkSignal } from './work-signal.js';
 
@@ -29,7 +30,7 @@ export interface HoldRequest {
   readonly memoryBytes: number | null;
   readonly untilMs: number;
   /** Ends the waiting. */
-  readonly signal: AbortSignal;
+  readonly signal: CallEnd;
 }
 
 const requestsPerRead = 500;

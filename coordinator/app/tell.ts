@@ -1,4 +1,5 @@
 import type { LeaseToken, StudyId } from '../../shared/core/ids.js';
+import { objectiveValues } from '../../shared/core/study/objective.js';
 import type { AttemptOutcome, Metrics, TrialReason, TrialState } from '../../shared/core/study/trial.js';
 import { leaseName, type LogFields } from '../../shared/platform/log.js';
 import type { AttemptRecord, StudyTransaction, TrialRecord } from '../storage/port.js';
@@ -37,6 +38,11 @@ interface Told {
   readonly about: LogFields;
 }
 
+/** Does this outcome make its trial COMPLETE? Then nothing has to be known of the trial but that it runs. */
+const isUsable = (transaction: StudyTransaction, outcome: AttemptOutcome): boolean =>
+  outcome.kind === 'completed' &&
+  objectiveValues(transaction.study().definition.objectives, outcome.metrics).kind === 'values';
+
 /** Null when the token is not of this study. */
 async function tellInStudy(
   context: AppContext,
@@ -49,12 +55,13 @@ async function tellInStudy(
   const told = await context.storage.inStudy(
     study,
     async (transaction): Promise<Told | null> => {
-      const attempt = await transaction.attemptByToken(token);
-      const trial = attempt === null ? null : await transaction.trial(attempt.number);
+      const known = isUsable(transaction, outcome) ? await transaction.leased(token) : null;
+      const attempt = known?.attempt ?? (await transaction.attemptByToken(token));
+      const trial = known?.trial ?? (attempt === null ? null : await transaction.trial(attempt.number));
       if (attempt === null || trial === null) return null;
       const about = {
         ...{ study: transaction.study().definition.name, trial: trial.number, attempt: attempt.attempt },
-        ...{ worker: attempt.worker, lease: leaseName(token) },
+        worker: attempt.worker,
       };
       if (trial.lease?.token !== token)
         return {
@@ -72,7 +79,7 @@ async function tellInStudy(
       });
       return { outcome: { kind: 'recorded', state }, studyFinished, about };
     },
-    { token },
+    outcome.kind === 'completed' ? { leased: token } : { token },
   );
   if (told === null) return null;
   noteTold(context, told, { request, startMs });
@@ -85,9 +92,11 @@ async function tellInStudy(
 
 function noteTold(
   { log, clock, tracer }: AppContext,
-  { outcome: { kind, state }, about }: Told,
+  { outcome: { kind, state }, about: where }: Told,
   { request, startMs }: { readonly request: TellRequest; readonly startMs: number },
 ): void {
+  if (kind !== 'lease-lost' && log.debugs === false && tracer === undefined) return;
+  const about = { ...where, lease: leaseName(request.token) };
   if (kind === 'lease-lost') log.warn({ ...about, state }, 'late result kept as evidence');
   else log.debug({ ...about, state }, kind === 'recorded' ? 'result recorded' : 'result told again');
   const { token, outcome } = request;

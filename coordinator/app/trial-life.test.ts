@@ -78,6 +78,16 @@ describe("a trial's life", () => {
     expect(await ahead('a4')).toEqual({ kind: 'nothing', reason: 'all-running' });
   });
 
+  it('answers an ask that comes again while the coordinator stops as it was answered before', async () => {
+    const first = assigned(await app.ask({ id: 'again' }));
+    const stopping = AbortSignal.abort();
+    const request = { workerId: workerId('w1'), study: null, waitMs: 1_000, trainers: [] };
+    const again = (id: string) => ask(app.context, { ...request, requestId: requestId(id) }, stopping);
+    expect(assigned(await again('again'))).toEqual(first);
+    expect(await again('another')).toMatchObject({ kind: 'nothing' });
+    expect(await again('another')).toMatchObject({ kind: 'nothing' });
+  });
+
   it('takes a trial back that had not begun as often as need be, without counting', async () => {
     for (let attempt = 1; attempt <= 8; attempt += 1) {
       const { token } = assigned(await app.ask({ id: `r${attempt}` }));

@@ -2,6 +2,7 @@ import type { handleUnaryCall, sendUnaryData, ServerUnaryCall, ServiceError } fr
 import type { Log } from '../../shared/platform/log.js';
 import { InvalidMessage } from '../../shared/wire/convert.js';
 import { idLengthMax, nameLengthMax } from '../../shared/wire/limits.js';
+import { CallEnding, type CallEnd } from '../app/call-end.js';
 import { detailsBytesMax } from './limits.js';
 import { statusOfError } from './status-of-error.js';
 
@@ -19,23 +20,23 @@ export function unaryHandler<Request, Response>(
 }
 
 /**
- * A unary handler that may hold its call. `signal` aborts when the caller is gone, and for all held calls when `stopping`
+ * A unary handler that may hold its call. `end` aborts when the caller is gone, and for all held calls when `stopping`
  * does.
  */
 export function heldHandler<Request, Response>(
   { log, stopping }: { readonly log: Log; readonly stopping: AbortSignal },
-  handle: (request: Request, signal: AbortSignal) => Promise<Response>,
+  handle: (request: Request, end: CallEnd) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
-  const held = new Set<AbortController>();
-  stopping.addEventListener('abort', () => held.forEach((each) => each.abort(ended)), { once: true });
+  const held = new Set<CallEnding>();
+  stopping.addEventListener('abort', () => held.forEach((each) => each.end()), { once: true });
   return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
-    const controller = new AbortController();
-    if (stopping.aborted) controller.abort(ended);
-    held.add(controller);
+    const ending = new CallEnding();
+    if (stopping.aborted) ending.end();
+    held.add(ending);
     // It also says so after every call that was answered.
-    call.on('cancelled', () => held.has(controller) && controller.abort(ended));
-    const release = (): boolean => held.delete(controller);
-    handle(call.request, controller.signal).then(
+    call.on('cancelled', () => held.has(ending) && ending.end());
+    const release = (): boolean => held.delete(ending);
+    handle(call.request, ending).then(
       (response) => {
         release();
         callback(null, response);
@@ -47,9 +48,6 @@ export function heldHandler<Request, Response>(
     );
   };
 }
-
-/** Nobody reads it; making one at every abort would cost more than the rest of a call. */
-const ended = new Error('the call has ended');
 
 export function asServiceError(log: Log, path: string, error: unknown): Partial<ServiceError> {
   const { code, details, unexpected } = statusOfError(error);

@@ -30,6 +30,7 @@ import {
   trainersMax,
 } from '../../shared/wire/limits.js';
 import { ask, type NothingReason } from '../app/ask.js';
+import type { CallEnd } from '../app/call-end.js';
 import type { AppContext } from '../app/context.js';
 import { release, releaseByRequest } from '../app/release.js';
 import { heartbeat, report } from '../app/report.js';
@@ -43,7 +44,7 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
   const { log } = context;
   return {
     register: unaryHandler(log, (request) => register(context, request)),
-    ask: heldHandler({ log, stopping }, (request, signal) => answerAsk(context, request, signal)),
+    ask: heldHandler({ log, stopping }, (request, end) => answerAsk(context, request, end)),
     report: unaryHandler(log, async (request) => {
       const { step } = request;
       const answer = await report(context, tokenOf(request), {
@@ -121,11 +122,7 @@ const nothingToWire: Readonly<Record<NothingReason, NothingToDo_Reason>> = {
   'no-study': NothingToDo_Reason.NO_STUDY,
 };
 
-async function answerAsk(
-  context: AppContext,
-  request: AskRequest,
-  signal: AbortSignal,
-): Promise<AskResponse> {
+async function answerAsk(context: AppContext, request: AskRequest, end: CallEnd): Promise<AskResponse> {
   const outcome = await ask(
     context,
     {
@@ -136,7 +133,7 @@ async function answerAsk(
       trainers: request.trainers,
       ahead: request.ahead,
     },
-    signal,
+    end,
   );
   if (outcome.kind === 'nothing')
     return { outcome: { $case: 'nothing', value: { reason: nothingToWire[outcome.reason] } } };

@@ -66,7 +66,22 @@ const byStoredOrder = (left: string, right: string): number =>
 const storedOrders = new Map<string, readonly string[]>();
 const storedOrdersMax = 1_000;
 
+/** The last names of each count that were put in order, and their order: mostly the next ones are the same. */
+const lastOrders = new Map<
+  number,
+  { readonly names: readonly string[]; readonly order: readonly string[] }
+>();
+const lastOrdersMax = 100;
+
 function inStoredOrder(names: readonly string[]): readonly string[] {
+  const last = lastOrders.get(names.length);
+  if (last?.names.every((name, index) => name === names[index]) === true) return last.order;
+  const order = storedOrder(names);
+  if (names.length < lastOrdersMax) lastOrders.set(names.length, { names, order });
+  return order;
+}
+
+function storedOrder(names: readonly string[]): readonly string[] {
   const key = JSON.stringify(names);
   const known = storedOrders.get(key);
   if (known !== undefined) return known;
@@ -76,16 +91,21 @@ function inStoredOrder(names: readonly string[]): readonly string[] {
   return order;
 }
 
+const own = { configurable: true, enumerable: true, writable: true } as const;
+
 function canonicalRecord<V>(
   record: Readonly<Record<string, V>>,
   value: (value: V) => V,
 ): Readonly<Record<string, V>> {
-  const entries: [string, V][] = [];
+  const stored: Record<string, V> = {};
   for (const name of inStoredOrder(Object.keys(record))) {
     const given = record[name];
-    if (given !== undefined) entries.push([canonicalText(name), value(given)]);
+    if (given === undefined) continue;
+    // An assignment would set the object's prototype.
+    if (name === '__proto__') Object.defineProperty(stored, name, { ...own, value: value(given) });
+    else stored[canonicalText(name)] = value(given);
   }
-  return frozen(Object.fromEntries(entries));
+  return frozen(stored);
 }
 
 function canonicalParameterValue(value: ParameterValue): ParameterValue {

@@ -35,6 +35,8 @@ export class ChangeRecorder {
   readonly #moved = new Map<TrialNumber, TrialRecord>();
   readonly #begun: AttemptRecord[] = [];
   readonly #ended: EndedAttempt[] = [];
+  readonly #begunBy = new Map<TrialNumber, AttemptRecord>();
+  readonly #endedBy = new Map<TrialNumber, EndedAttempt>();
   #lateResults = 0;
 
   constructor(inner: StudyTransaction, times: Times) {
@@ -45,6 +47,12 @@ export class ChangeRecorder {
       attemptByToken: async (...args) => {
         const found = await inner.attemptByToken(...(args as Parameters<StudyTransaction['attemptByToken']>));
         if (found !== null) times.attempts.set(found.token, { study: inner.study().id, ...found });
+        return found;
+      },
+      leased: async (...args) => {
+        const found = await inner.leased(...(args as Parameters<StudyTransaction['leased']>));
+        if (found !== null)
+          times.attempts.set(found.attempt.token, { study: inner.study().id, ...found.attempt });
         return found;
       },
       insertAttempt: (...args) => {
@@ -73,6 +81,7 @@ export class ChangeRecorder {
 
   /** Null when nothing changed that anybody counts. */
   committed(study: StudyChange['study']): StudyChange | null {
+    this.#index();
     const moves = [...this.#moved.values()].flatMap((trial) => this.#moveOf(study.id, trial));
     const change = {
       moves,
@@ -101,7 +110,7 @@ export class ChangeRecorder {
     const wait = waitOf(study, number);
     if (isFinished(state)) return move(this.#trialSeconds(trial));
     if (state === 'RUNNING') {
-      const attempt = this.#begun.find((each) => each.number === number);
+      const attempt = this.#begunBy.get(number);
       if (attempt === undefined) return [];
       const sinceMs = this.#times.waits.take(wait) ?? (trial.attempt === 1 ? trial.createdAtMs : null);
       return move(sinceMs === null ? null : (attempt.startedAtMs - sinceMs) / 1_000);
@@ -114,7 +123,16 @@ export class ChangeRecorder {
 
   #endOf(number: TrialNumber): EndedAttempt | undefined {
     const only = this.#ended.length === 1 && this.#moved.size === 1 ? this.#ended[0] : undefined;
-    return only ?? this.#ended.find(({ token }) => this.#times.attempts.get(token)?.number === number);
+    return only ?? this.#endedBy.get(number);
+  }
+
+  /** By number, once: a study that is stopped ends thousands of attempts in one transaction. */
+  #index(): void {
+    for (const attempt of this.#begun) this.#begunBy.set(attempt.number, attempt);
+    for (const end of this.#ended) {
+      const number = this.#times.attempts.get(end.token)?.number;
+      if (number !== undefined && !this.#endedBy.has(number)) this.#endedBy.set(number, end);
+    }
   }
 
   /** Of the last attempt: from the attempt where this process has seen it, else from the trial when it was the only one. */

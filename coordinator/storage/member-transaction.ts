@@ -4,6 +4,7 @@ import type {
   AttemptRecord,
   Commitment,
   LateResult,
+  LeasedTrial,
   LeasePlace,
   RunningParams,
   StudyRecord,
@@ -71,6 +72,10 @@ export class MemberTransaction implements StudyTransaction {
 
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null> {
     return this.#run(() => this.#shared.attemptByToken(token));
+  }
+
+  leased(token: LeaseToken): Promise<LeasedTrial | null> {
+    return this.#run(() => this.#shared.leased(token));
   }
 
   nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null> {

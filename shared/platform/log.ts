@@ -6,6 +6,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Standard error is the log; standard output belongs to results. */
 export interface Log {
+  /** Are lines of `debug` kept? Says whether to work out fields that cost something; not there: they may be. */
+  readonly debugs?: boolean;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -31,7 +33,7 @@ export interface LogOptions {
 }
 
 /** A log that drops everything, for tests and short commands. */
-export const silentLog: Log = { debug: drop, info: drop, warn: drop, error: drop };
+export const silentLog: Log = { debugs: false, debug: drop, info: drop, warn: drop, error: drop };
 function drop(): void {
   // nothing is kept
 }
@@ -43,6 +45,7 @@ export function createLog({ level, format, write }: LogOptions): Log {
       : { write: (line) => write(withoutSecrets(textLine(line))) };
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return {
+    debugs: logger.isLevelEnabled('debug'),
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),

@@ -4,6 +4,7 @@ import { trialReasons } from '../../shared/core/study/trial.js';
 import { RequestTaken, type LateResult } from '../../coordinator/storage/port.js';
 import {
   attemptOf,
+  completed,
   created,
   finish,
   lease,
@@ -222,6 +223,59 @@ export function describeLeases(storage: CurrentStorage): void {
         oom: 2,
       });
       expect(await storage().countAttempts((await created(storage(), 'other')).id)).toEqual({});
+    });
+
+    it('knows what runs under a lease, and keeps what was reported when that is completed', async () => {
+      const study = await created(storage());
+      const first = await leased(storage(), study.id, 'a');
+      const second = await leased(storage(), study.id, 'b');
+      const found = (token: string) =>
+        storage().inStudy(study.id, (transaction) => transaction.leased(leaseToken(token)), {
+          leased: leaseToken(token),
+        });
+      expect(await found('a')).toMatchObject({ trial: { number: first.number }, attempt: { token: 'a' } });
+      expect(await found('unknown')).toBeNull();
+      const lastReport = { step: 3, metrics: { auc: 0.7 } };
+      await storage().report(leaseToken('a'), lastReport, t0 + 90_000);
+      const complete = (token: string) =>
+        storage().inStudy(
+          study.id,
+          async (transaction) => {
+            const held = await transaction.leased(leaseToken(token));
+            if (held === null) throw new Error('the lease is held');
+            await transaction.updateTrial({ ...held.trial, ...completed() });
+            const end = {
+              endedAtMs: t0 + 9,
+              outcome: 'finished',
+              message: '',
+              peakMemoryBytes: null,
+            } as const;
+            await transaction.endAttempt(leaseToken(token), end);
+            expect(await transaction.leased(leaseToken(token))).toBeNull();
+          },
+          { leased: leaseToken(token) },
+        );
+      await complete('a');
+      const trials = await storage().listTrials(study.id, { fromNumber: 0, limit: 9 });
+      expect(trials[0]).toMatchObject({ state: 'COMPLETE', lease: null, lastReport });
+      expect(trials[1]).toEqual(second);
+      expect(await found('a')).toBeNull();
+      await expect(complete('a')).rejects.toThrow(/held/);
+    });
+
+    it('shows a trial as it is stored to whoever asks for it, whatever is known of its lease', async () => {
+      const study = await created(storage());
+      const trial = await leased(storage(), study.id, 'a');
+      const lastReport = { step: 3, metrics: { auc: 0.7 } };
+      await storage().report(leaseToken('a'), lastReport, t0 + 90_000);
+      const seen = await storage().inStudy(study.id, async (transaction) => {
+        await transaction.leased(leaseToken('a'));
+        const stored = await transaction.trial(trial.number);
+        if (stored === null) throw new Error('the trial is there');
+        return transaction.updateTrial({ ...stored, ...completed([]), state: 'PRUNED', reason: 'pruner' });
+      });
+      expect(seen).toMatchObject({ state: 'PRUNED', lastReport });
+      expect(await storage().listTrials(study.id, { fromNumber: 0, limit: 9 })).toEqual([seen]);
     });
 
     it('ends an attempt once', async () => {

@@ -16,6 +16,7 @@ import {
   RequestTaken,
   type AttemptRecord,
   type LateResult,
+  type LeasedTrial,
   type LeasePlace,
   type RunningParams,
   type StudyRecord,
@@ -87,6 +88,14 @@ export class MemoryTransaction implements StudyTransaction {
 
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null> {
     return this.#run(() => this.#attempt(token));
+  }
+
+  leased(token: LeaseToken): Promise<LeasedTrial | null> {
+    return this.#run(() => {
+      const attempt = this.#attempt(token);
+      const trial = attempt === null ? null : this.#find(attempt.number);
+      return attempt === null || trial?.lease?.token !== attempt.token ? null : { trial, attempt };
+    });
   }
 
   nextWaiting(gpuMemoryBytes: number | null): Promise<TrialRecord | null> {

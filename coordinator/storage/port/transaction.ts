@@ -17,12 +17,20 @@ export interface Lookups {
   readonly request?: RequestId;
   /** For `attemptByToken`, and the trial that it is the lease of. */
   readonly token?: LeaseToken;
+  /** For `leased`; where that finds nothing, as `token`. */
+  readonly leased?: LeaseToken;
+}
+
+/** A trial that runs, and its attempt. */
+export interface LeasedTrial {
+  readonly trial: TrialRecord;
+  readonly attempt: AttemptRecord;
 }
 
 /** What a store is told of a call on a study. */
 export interface CallOptions extends Lookups {
   /** Aborts when nobody waits for the answer any more: a call whose turn has not come by then rejects with `CallEnded`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: { readonly aborted: boolean };
 }
 
 /** One transaction on one study, its row locked. Usable only until the function given to `inStudy` settles. */
@@ -39,6 +47,12 @@ export interface StudyTransaction {
   /** The lease that this ask led to, in this study or another; null when there is none. */
   attemptByRequest(requestId: RequestId): Promise<LeasePlace | null>;
   attemptByToken(token: LeaseToken): Promise<AttemptRecord | null>;
+  /**
+   * The trial that runs under this lease, without a look at the database where the process knows it: its expiry and last
+   * report may be older than stored, and go on to change. Good for one thing, `updateTrial` to COMPLETE, which keeps what is
+   * stored of both. Null when the lease is not held, or not known; `attemptByToken` and `trial` tell then.
+   */
+  leased(token: LeaseToken): Promise<LeasedTrial | null>;
   /**
    * The WAITING trial with the lowest number that a GPU with this much memory may run (a trial with a
    * `memoryFloorBytes` needs strictly more; unknown memory satisfies no floor).

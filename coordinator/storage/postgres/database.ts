@@ -10,11 +10,12 @@ import {
   type StudyRecord,
   type StudyTransaction,
 } from '../port.js';
+import { RecentMap } from '../recent-map.js';
 import { StudyGroups, type RunTransaction, type Work } from '../study-groups.js';
 import { kindOf, toPortError, wasNeverSent } from './failure.js';
 import { connectionCounts, createPools, describeServer, endPools, type Pools } from './pools.js';
 import { query } from './query.js';
-import { readAhead } from './read-ahead.js';
+import { isUnread, readAhead, together } from './read-ahead.js';
 import { retrying } from './retry.js';
 import { decodeStudy, type StudyLockRow, type StudyRow } from './rows.js';
 import { lockStudy, studyById } from './statements/studies.js';
@@ -28,13 +29,16 @@ class OutcomeUnknown extends Error {
 
 const passing = (error: unknown): boolean => ['conflict', 'connection'].includes(kindOf(error));
 
+/** Studies that are remembered, those that were worked on last. */
+const picturesMax = 100;
+
 /** Connections, transactions and retries; knows nothing of what is stored. */
 export class Database {
   /** Where the server is, for messages. */
   readonly server: string;
   readonly #pools: Pools;
   readonly #groups: StudyGroups;
-  readonly #pictures = new Map<StudyId, StudyPicture>();
+  readonly #pictures = new RecentMap<StudyId, StudyPicture>(picturesMax);
   #open = true;
 
   constructor(connection: ClientConfig, log: Log) {
@@ -87,7 +91,7 @@ export class Database {
         else
           await runAndCommit(client, transaction, body).catch((error: unknown) => {
             // Maybe because the picture is wrong: the next transaction draws it anew.
-            this.#pictures.delete(id);
+            this.#pictures.take(id);
             throw error;
           });
         return transaction !== null;
@@ -106,19 +110,28 @@ export class Database {
     const [, [lock], ahead, [read]] = await Promise.all([
       client.query('begin isolation level read committed'),
       query<StudyLockRow>(client, lockStudy, [id]),
-      readAhead(client, id, lookups),
+      readAhead(client, id, { lookups, isKnown: (token) => known?.leased(token) != null }),
       known === undefined ? query<StudyRow>(client, studyById, [id]) : [],
     ]);
     const picture = known ?? (read === undefined ? undefined : new StudyPicture(decodeStudy(read)));
     if (lock === undefined || picture === undefined) {
-      this.#pictures.delete(id);
+      this.#pictures.take(id);
       return null;
     }
     this.#pictures.set(id, picture);
     const version = { changes: lock.changes, tag: lock.change_tag };
-    picture.check(version);
+    // Where another process has changed the study, what was thought to be known is read after all.
+    const unread = picture.check(version) ? [] : lookups.filter((each) => isUnread(ahead, each));
+    const more =
+      unread.length === 0 ? null : await readAhead(client, id, { lookups: unread, isKnown: () => false });
     return new PostgresTransaction({
-      ...{ client, picture, ahead, version, study: studyUnder(picture.study, lock) },
+      ...{
+        client,
+        picture,
+        version,
+        ahead: more === null ? ahead : together(ahead, more),
+        study: studyUnder(picture.study, lock),
+      },
       translate: (error) => toPortError(error, this.server),
     });
   }

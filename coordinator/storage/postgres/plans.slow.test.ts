@@ -118,6 +118,8 @@ function calls(study: number, records: readonly TrialRecord[]): readonly Call[] 
     [studies.lockStudy, [study], [study]],
     [studies.updateStudy, [study, 'RUNNING', 9_000, size, 1, 1, 1], [study, 'RUNNING', 9_000, 0, 0, 0, 0]],
     [attempts.leasesByRequests, [requests], [[]]],
+    [leases.findLease, [tokens[0]], ['']],
+    [leases.expiredLeases, [t0, 10], [0, 10]],
     [attempts.attemptsByTokens, [study, tokens], [study, []]],
     [trials.lockLeased, [study, tokens], [study, []]],
     [trials.lockTrial, [study, group[0]], [study, 0]],

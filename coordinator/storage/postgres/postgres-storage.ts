@@ -219,14 +219,14 @@ export class PostgresStorage implements Storage {
   }
 
   async findLease(token: LeaseToken): Promise<LeasePlace | null> {
-    const [row] = await this.#read<LeaseRow>(leases.findLease, [canonicalToken(token)]);
+    const [row] = await this.#look<LeaseRow>(leases.findLease, [canonicalToken(token)]);
     return row === undefined ? null : decodeLeasePlace(row);
   }
 
   async findRequests(requestIds: readonly RequestId[]): Promise<ReadonlyMap<RequestId, LeasePlace>> {
     if (requestIds.length === 0) return new Map();
     const wanted = requestIds.map(canonicalRequest);
-    const rows = await this.#read<LeaseRow & { request_id: string }>(attempts.leasesByRequests, [wanted]);
+    const rows = await this.#look<LeaseRow & { request_id: string }>(attempts.leasesByRequests, [wanted]);
     const places = new Map(rows.map((row) => [requestId(row.request_id), decodeLeasePlace(row)]));
     return new Map(
       requestIds.flatMap((id, index) => {
@@ -237,7 +237,7 @@ export class PostgresStorage implements Storage {
   }
 
   async expiredLeases(nowMs: number, limit: number) {
-    const rows = await this.#read<{ study_id: number; number: number; lease_token: string }>(
+    const rows = await this.#look<{ study_id: number; number: number; lease_token: string }>(
       leases.expiredLeases,
       [Math.ceil(nowMs), limit],
     );
@@ -327,6 +327,11 @@ export class PostgresStorage implements Storage {
   close(): Promise<void> {
     this.#closed ??= this.#database.close().then(this.#afterClose);
     return this.#closed;
+  }
+
+  /** Reads few rows by index, whatever was known of the tables when it was planned. */
+  #look<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
+    return this.#database.repeatable('leases', (pool) => query<Row>(pool, statement, values));
   }
 
   #read<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {

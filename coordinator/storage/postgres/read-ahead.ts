@@ -28,16 +28,25 @@ export interface ReadAhead {
   readonly trials: readonly TrialRecord[];
 }
 
+export interface ReadAheadOptions {
+  readonly lookups: readonly Lookups[];
+  /** Need a lease that is asked for as `leased` not be read? */
+  readonly isKnown: (token: LeaseToken) => boolean;
+}
+
 /** Sends the reads, without waiting: they run behind whatever was sent before. */
 export async function readAhead(
   client: PoolClient,
   study: StudyId,
-  lookups: readonly Lookups[],
+  { lookups, isKnown }: ReadAheadOptions,
 ): Promise<ReadAhead> {
   const requests = lookups.flatMap(({ request }) =>
     request === undefined ? [] : [canonicalRequest(request)],
   );
-  const tokens = lookups.flatMap(({ token }) => (token === undefined ? [] : [canonicalToken(token)]));
+  const tokens = lookups.flatMap(({ token, leased }) => {
+    const wanted = token ?? (leased === undefined || isKnown(leased) ? undefined : leased);
+    return wanted === undefined ? [] : [canonicalToken(wanted)];
+  });
   const [leases, attempts, trials] = await Promise.all([
     requests.length === 0
       ? []
@@ -51,3 +60,14 @@ export async function readAhead(
   for (const row of attempts) attemptOf.set(leaseToken(row.token), decodeAttempt(row));
   return { requests: placeOf, attempts: attemptOf, trials: trials.map(decodeTrial) };
 }
+
+/** What two readings found. */
+export const together = (first: ReadAhead, second: ReadAhead): ReadAhead => ({
+  requests: new Map([...first.requests, ...second.requests]),
+  attempts: new Map([...first.attempts, ...second.attempts]),
+  trials: [...first.trials, ...second.trials],
+});
+
+/** Is the lease that will be asked for not among what was read? */
+export const isUnread = ({ attempts }: ReadAhead, { leased }: Lookups): boolean =>
+  leased !== undefined && !attempts.has(canonicalToken(leased));

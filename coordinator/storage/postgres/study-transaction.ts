@@ -17,6 +17,7 @@ import {
 import type {
   AttemptRecord,
   LateResult,
+  LeasedTrial,
   LeasePlace,
   RunningParams,
   StudyRecord,
@@ -76,6 +77,8 @@ export class PostgresTransaction implements StudyTransaction {
   #version: StudyVersion;
   /** Rows that cannot change beside this transaction: locked, or not running. */
   readonly #stored: Map<TrialNumber, TrialRecord>;
+  /** Running trials as this process knows them, not locked: see `leased`. */
+  readonly #assumed = new Map<TrialNumber, TrialRecord>();
   readonly #writes = new WriteBehind();
   #failure: { readonly error: unknown } | null = null;
   readonly commitment: { readonly finishSequenceBefore: number; committed: boolean };
@@ -108,8 +111,7 @@ export class PostgresTransaction implements StudyTransaction {
   /** The commit has happened. */
   committed(): void {
     this.commitment.committed = true;
-    const { finished } = this.#writes;
-    this.#options.picture.apply(this.#version, { trials: this.#writes.trials(), finished });
+    this.#options.picture.apply(this.#version, this.#writes.written());
   }
 
   study(): StudyRecord {
@@ -209,6 +211,21 @@ export class PostgresTransaction implements StudyTransaction {
     return this.#run(() => this.#attempt(token));
   }
 
+  leased(token: LeaseToken): Promise<LeasedTrial | null> {
+    return this.#run(() => {
+      const wanted = canonicalToken(token);
+      const attempt = this.#writes.attempt(wanted);
+      const known =
+        attempt === null
+          ? this.#options.picture.leased(wanted)
+          : { attempt, trial: this.#writes.trial(attempt.number) };
+      const trial = known === null ? null : (this.#writes.trial(known.attempt.number) ?? known.trial);
+      if (known === null || trial?.lease?.token !== wanted) return null;
+      this.#assumed.set(trial.number, trial);
+      return { trial, attempt: known.attempt };
+    });
+  }
+
   insertTrial(trial: TrialFields): Promise<TrialRecord> {
     return this.#run(() => {
       const number = trialNumber(this.#study.nextNumber);
@@ -220,7 +237,11 @@ export class PostgresTransaction implements StudyTransaction {
 
   updateTrial(trial: Omit<TrialRecord, 'finishSequence'>): Promise<TrialRecord> {
     return this.#run(async () => {
-      const before = await this.#current(trial.number);
+      const assumed = this.#writes.has(trial.number) ? undefined : this.#assumed.get(trial.number);
+      const before =
+        trial.state === 'COMPLETE' && assumed !== undefined && trial.lastReport === assumed.lastReport
+          ? assumed
+          : await this.#current(trial.number);
       assert(before !== null, `trial ${trial.number} does not exist`);
       assert(before.finishSequence === null, `trial ${trial.number} is finished and cannot change`);
       // A new attempt has not reported yet, whatever the caller took over from the attempt before.
@@ -304,7 +325,7 @@ export class PostgresTransaction implements StudyTransaction {
     const own = this.#writes.attempt(wanted);
     if (own !== null) return own;
     const { ahead, client, study } = this.#options;
-    let stored = ahead.attempts.get(wanted);
+    let stored = this.#options.picture.leased(wanted)?.attempt ?? ahead.attempts.get(wanted);
     if (stored === undefined) {
       const [row] = await query<AttemptRow>(client, attemptsByTokens, [study.id, [wanted]]);
       stored = row === undefined ? null : decodeAttempt(row);

@@ -4,10 +4,11 @@ import type { AttemptEnd } from '../canonical.js';
 import type { AttemptRecord, LateResult, TrialRecord } from '../port.js';
 import { encodeAttempt, encodeLateResult, encodeOrigin, encodeOutcome } from './rows.js';
 import { endAttempts, insertAttempts, insertLateResult } from './statements/attempts.js';
+import type { Written } from './study-picture.js';
 import type { Statement } from './statements/statement.js';
 import { insertTrials, updateOutcomes, updateTrials } from './statements/trials.js';
 
-interface Written {
+interface Change {
   /** The row as it is stored; null for a trial of this transaction's own. */
   readonly before: TrialRecord | null;
   readonly trial: TrialRecord;
@@ -15,7 +16,7 @@ interface Written {
 
 /** What a transaction has written and not sent yet: everything, until its commit. Then each kind is one statement. */
 export class WriteBehind {
-  readonly #trials = new Map<TrialNumber, Written>();
+  readonly #trials = new Map<TrialNumber, Change>();
   readonly #attempts = new Map<LeaseToken, AttemptRecord>();
   readonly #tokenByRequest = new Map<RequestId, LeaseToken>();
   readonly #ended = new Map<LeaseToken, AttemptEnd>();
@@ -25,6 +26,12 @@ export class WriteBehind {
 
   *trials(): Iterable<TrialRecord> {
     for (const { trial } of this.#trials.values()) yield trial;
+  }
+
+  /** All of it, for those who remember it after the commit. */
+  written(): Written {
+    const trials = new Map(Array.from(this.#trials, ([number, { trial }]) => [number, trial]));
+    return { trials, begun: this.#attempts.values(), ended: this.#ended.keys(), finished: this.finished };
   }
 
   trial(number: TrialNumber): TrialRecord | null {
