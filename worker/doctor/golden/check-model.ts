@@ -13,7 +13,7 @@ import {
 } from '../../trainers/hermite/network.js';
 import type { Runtime } from '../../trainers/runtime/runtime.js';
 import type { Tensor } from '../../trainers/runtime/tensorflow.js';
-import type { Deviations } from './deviations.js';
+import { largestOf, type Deviations } from './deviations.js';
 import type { Figures } from './figures.js';
 import {
   allRows,
@@ -32,6 +32,8 @@ import {
 const outputTolerance = 1e-5;
 /** Gradients, relative to the largest entry of their tensor. */
 const gradientTolerance = 1e-4;
+/** A tensor whose gradient is less than this part of the whole one's norm is judged by the whole: it is rounding, or next to it. */
+const gradientShareMin = 1e-4;
 
 interface Pass {
   readonly golden: Figures;
@@ -111,17 +113,18 @@ async function checkLoss(pass: Pass, classification: 'bce' | 'focal', deviations
   pulled.outputs.dispose();
   disposeBatch(batch);
   const flat = await take(pulled.gradient);
+  const size = expected.get('grad_norm').number();
   const gradients = golden.get(`grad_${classification}_f64`);
-  for (const { name, offset, size } of network.layout.canonical) {
-    const mine = flat.slice(offset, offset + size);
-    deviations.allOfLargest(
+  for (const { name, offset, size: count } of network.layout.canonical) {
+    const wanted = gradients.get(name).tensor().data;
+    const bound = gradientTolerance * Math.max(largestOf(wanted), gradientShareMin * size);
+    deviations.allWithin(
       `grad ${name} (${classification})`,
-      mine,
-      gradients.get(name).tensor().data,
-      gradientTolerance,
+      flat.slice(offset, offset + count),
+      wanted,
+      bound > 0 ? bound : gradientTolerance,
     );
   }
-  const size = expected.get('grad_norm').number();
   deviations.absolute(`${classification} gradient norm`, norm(flat), size, gradientTolerance * size);
 }
 

@@ -10,6 +10,10 @@ export interface WorstDeviation {
   readonly detail: string;
 }
 
+/** The largest absolute value; 0 for none. */
+export const largestOf = (values: readonly number[]): number =>
+  values.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
+
 const show = (value: unknown): string =>
   typeof value === 'number' || value === undefined ? String(value) : JSON.stringify(value).slice(0, 80);
 
@@ -47,13 +51,15 @@ export class Deviations {
     expected.forEach((value, i) => this.near(`${where}[${i}]`, actual[i], value, tolerance));
   }
 
+  /** `absolute` for every entry; the lengths must agree. */
+  allWithin(where: string, actual: Numbers, expected: readonly number[], tolerance: number): void {
+    if (!this.same(`${where}: length`, actual.length, expected.length)) return;
+    expected.forEach((value, i) => this.absolute(`${where}[${i}]`, actual[i], value, tolerance));
+  }
+
   /** Every entry within `tolerance` times the largest entry expected. */
   allOfLargest(where: string, actual: Numbers, expected: readonly number[], tolerance: number): void {
-    if (!this.same(`${where}: length`, actual.length, expected.length)) return;
-    const largest = expected.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
-    expected.forEach((value, i) =>
-      this.absolute(`${where}[${i}]`, actual[i], value, tolerance * (largest || 1)),
-    );
+    this.allWithin(where, actual, expected, tolerance * (largestOf(expected) || 1));
   }
 
   /** Exactly the same; says whether it is. Values are compared as JSON. */
