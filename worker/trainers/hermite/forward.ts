@@ -1,8 +1,8 @@
 /** The network of hermite-model.md §7 on a runtime, from the stacked parameters to the three outputs. */
-import { at } from '../runtime/differentiable.js';
+import { at, differentiable } from '../runtime/differentiable.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
-import { headNames, type Layout, type StackedName } from './layout.js';
+import type { Layout, StackedName } from './layout.js';
 
 export interface ModelInput {
   /** Scaled sequence part, [B,W,4], oldest candle first. */
@@ -70,12 +70,46 @@ function encode(runtime: Runtime, layout: Layout, parameter: Lookup, input: Mode
   return tf.concat([lastHidden, input.context], 1);
 }
 
-/** LayerNorm over the last axis with biased variance. */
-function layerNorm(runtime: Runtime, x: Tensor, gain: Tensor, shift: Tensor): Tensor {
-  const { tf } = runtime;
-  const centred = tf.sub(x, tf.mean(x, -1, true));
-  const variance = tf.mean(tf.square(centred), -1, true);
-  return tf.add(tf.mul(tf.mul(centred, tf.rsqrt(tf.add(variance, layerNormEpsilon))), gain), shift);
+/**
+ * LayerNorm of x [B,K] with biased variance. With n = (x − mean)/sd and g = dy·gain its gradient is
+ * dx = (g − mean g − n·mean(g·n))/sd, dgain = Σ_b dy·n, dshift = Σ_b dy; means run over K.
+ */
+function layerNorm({ tf }: Runtime, x: Tensor, gain: Tensor, shift: Tensor): Tensor {
+  return differentiable(tf, [x, gain, shift], (inputs) => {
+    const [values, scale] = [at(inputs, 0), at(inputs, 1)];
+    const centred = tf.sub(values, tf.mean(values, 1, true));
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), layerNormEpsilon));
+    const normed = tf.mul(centred, inverse);
+    return {
+      value: tf.add(tf.mul(normed, scale), at(inputs, 2)),
+      saved: [normed, inverse, scale],
+      gradient: (dy, saved) => {
+        const [n, perRow, kept] = [at(saved, 0), at(saved, 1), at(saved, 2)];
+        const g = tf.mul(dy, kept);
+        const share = tf.mul(n, tf.mean(tf.mul(g, n), 1, true));
+        const dx = tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), share), perRow);
+        return [dx, tf.sum(tf.mul(dy, n), 0), tf.sum(dy, 0)];
+      },
+    };
+  });
+}
+
+/** Inner products of hidden [B,N·K] with w [N,K], head by head: [B,N]. */
+function perHeadProducts({ tf }: Runtime, hidden: Tensor, w: Tensor): Tensor {
+  return differentiable(tf, [hidden, w], (inputs) => {
+    const weights = at(inputs, 1);
+    const [heads = 0, width = 0] = weights.shape;
+    const parted = tf.reshape(at(inputs, 0), [-1, heads, width]);
+    return {
+      value: tf.sum(tf.mul(parted, weights), 2),
+      saved: [parted, weights],
+      gradient: (dy, saved) => {
+        const perHead = tf.expandDims(dy, 2);
+        const dHidden = tf.mul(perHead, at(saved, 1));
+        return [tf.reshape(dHidden, [-1, heads * width]), tf.sum(tf.mul(perHead, at(saved, 0)), 0)];
+      },
+    };
+  });
 }
 
 /** The three heads at once: their first layers are stacked, their last ones are row-wise inner products. */
@@ -83,9 +117,7 @@ function heads(runtime: Runtime, parameter: Lookup, shared: Tensor, mask: Tensor
   const { tf } = runtime;
   const hidden = runtime.gelu(runtime.linear(shared, parameter('heads.w1'), parameter('heads.b1')));
   const dropped = mask === null ? hidden : tf.mul(hidden, mask);
-  const [batch = 0, width = 0] = dropped.shape;
-  const perHead = tf.reshape(dropped, [batch, headNames.length, width / headNames.length]);
-  return tf.add(tf.sum(tf.mul(perHead, parameter('heads.w2')), 2), parameter('heads.b2'));
+  return tf.add(perHeadProducts(runtime, dropped, parameter('heads.w2')), parameter('heads.b2'));
 }
 
 /**

@@ -63,6 +63,25 @@ describe.each(['bce', 'focal'] as const)('loss with %s', (classification) => {
     expect(gradient[1]).not.toBe(0);
   });
 
+  // Central differences of the loss in doubles.
+  test('the gradient is that of the loss', () => {
+    const loss = { ...settings, classification };
+    const { gradient } = evaluate(loss, rows.slice(0, 2), y.slice(0, 2));
+    const total = (changed: number, by: number): number => {
+      const moved = rows.slice(0, 2).flat();
+      moved[changed]! += by;
+      const outputs = { mu: [0, 3], logvar: [1, 4], logit: [2, 5] };
+      const column = (at: readonly number[]) => Float64Array.from(at, (i) => moved[i]!);
+      const { mu, logvar, logit } = outputs;
+      const read = { mu: column(mu), logvar: column(logvar), logit: column(logit) };
+      return lossTerms(loss, read, Float32Array.from(y.slice(0, 2))).total;
+    };
+    gradient.forEach((slope, i) => {
+      const expected = (total(i, 1e-6) - total(i, -1e-6)) / 2e-6;
+      expect(Math.abs(slope - expected)).toBeLessThan(1e-4 * Math.max(1, Math.abs(expected)));
+    });
+  });
+
   test('is finite for logits beyond reason, also with a fractional γ', () => {
     const loss = { ...settings, classification, focalGamma: 0.5 };
     const { tensor, gradient } = evaluate(

@@ -3,7 +3,7 @@
  * figure that is reported.
  */
 import { assert } from '../../../shared/core/assert.js';
-import { at } from '../runtime/differentiable.js';
+import { at, differentiable } from '../runtime/differentiable.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 
@@ -92,27 +92,78 @@ export interface TargetTensors {
   readonly direction: Tensor;
 }
 
+/** ω per row: (ω+1)/2 ± (ω−1)/2 is ω for an upward row and 1 for the others. */
+const rowWeights = ({ tf }: Runtime, posWeight: number, direction: Tensor): Tensor =>
+  tf.add(tf.mul(direction, (posWeight - 1) / 2), (posWeight + 1) / 2);
+
+/**
+ * Classification loss per row [B] and its derivative with respect to the logit. With q = ±logit, positive when right:
+ * ω softplus(−q), slope −ω σ(−q); or w softplus(−q) with w = (1 − p_t)^γ = e^{−γ softplus(q)}, slope −w (σ(−q) + γ σ(q) softplus(−q)).
+ */
 function classificationLoss(
   runtime: Runtime,
   settings: LossSettings,
-  logit: Tensor,
-  direction: Tensor,
-): Tensor {
+  { q, direction }: { readonly q: Tensor; readonly direction: Tensor },
+): { readonly loss: () => Tensor; readonly slope: () => Tensor } {
   const { tf } = runtime;
-  const q = tf.mul(logit, direction);
-  const entropy = tf.softplus(tf.neg(q));
+  const { focalGamma, posWeight } = settings;
+  const entropy = (): Tensor => tf.softplus(tf.neg(q));
+  const missing = (): Tensor => tf.sigmoid(tf.neg(q));
   if (settings.classification === 'focal') {
-    const wrong = tf.exp(tf.mul(tf.softplus(q), -settings.focalGamma));
-    return tf.mean(tf.mul(wrong, entropy));
+    const wrong = (): Tensor => tf.exp(tf.mul(tf.softplus(q), -focalGamma));
+    const fall = (): Tensor => tf.add(missing(), tf.mul(tf.mul(tf.sigmoid(q), entropy()), focalGamma));
+    return {
+      loss: () => tf.mul(wrong(), entropy()),
+      slope: () => tf.mul(tf.mul(wrong(), fall()), tf.neg(direction)),
+    };
   }
-  if (settings.posWeight === 1) return tf.mean(entropy);
-  // (ω+1)/2 ± (ω−1)/2 is ω for an upward row and 1 for the others.
-  const half = (settings.posWeight - 1) / 2;
-  const weight = tf.add(tf.mul(direction, half), half + 1);
-  return tf.mean(tf.mul(entropy, weight));
+  const weighted = (rows: Tensor): Tensor =>
+    posWeight === 1 ? rows : tf.mul(rows, rowWeights(runtime, posWeight, direction));
+  return {
+    loss: () => weighted(entropy()),
+    slope: () => weighted(tf.mul(missing(), tf.neg(direction))),
+  };
 }
 
-/** The total loss as a scalar tensor; `outputs` [B,3] with the log variance not yet clamped. */
+/** What loss and gradient share, each [B]. */
+function lossParts({ tf }: Runtime, settings: LossSettings, outputs: Tensor, targets: TargetTensors) {
+  const columns = tf.unstack(outputs, 1);
+  const [mu, raw, logit] = [at(columns, 0), at(columns, 1), at(columns, 2)];
+  const logvar = tf.clipByValue(raw, logvarRange.low, logvarRange.high);
+  const variance = tf.exp(logvar);
+  const error = tf.sub(mu, targets.y);
+  const scaled = tf.div(error, variance);
+  const bounded = tf.tanh(tf.mul(mu, settings.signScale));
+  const signError = tf.sub(bounded, tf.sign(targets.y));
+  const { direction } = targets;
+  const q = tf.mul(logit, direction);
+  return { raw, logvar, variance, error, scaled, bounded, signError, direction, q };
+}
+
+type LossParts = ReturnType<typeof lossParts>;
+
+/** Derivative of the total with respect to the outputs, [B,3], times the number of rows; 0 for a clamped log variance. */
+function outputSlopes(runtime: Runtime, settings: LossSettings, parts: LossParts): Tensor {
+  const { tf } = runtime;
+  const { regWeight, clsWeight, uncWeight, signWeight, signScale } = settings;
+  const { raw, logvar, variance, error, scaled, bounded, signError, direction, q } = parts;
+  const ofSign = tf.mul(tf.mul(signError, tf.sub(1, tf.square(bounded))), 2 * signWeight * signScale);
+  const ofLogvar = tf.add(
+    tf.mul(tf.sub(1, tf.mul(error, scaled)), regWeight / 2),
+    tf.mul(variance, uncWeight),
+  );
+  const inside = tf.cast(tf.equal(raw, logvar), 'float32');
+  const ofLogit = classificationLoss(runtime, settings, { q, direction }).slope();
+  return tf.stack(
+    [tf.add(tf.mul(scaled, regWeight), ofSign), tf.mul(ofLogvar, inside), tf.mul(ofLogit, clsWeight)],
+    1,
+  );
+}
+
+/**
+ * The total loss as a scalar tensor; `outputs` [B,3] with the log variance not yet clamped. Its gradient is written out: what
+ * TensorFlow.js makes of the terms takes three times as many operations, a tenth of a small model's step.
+ */
 export function lossTensor(
   runtime: Runtime,
   settings: LossSettings,
@@ -120,18 +171,27 @@ export function lossTensor(
   targets: TargetTensors,
 ): Tensor {
   const { tf } = runtime;
-  const columns = tf.unstack(outputs, 1);
-  const mu = at(columns, 0);
-  const logvar = tf.clipByValue(at(columns, 1), logvarRange.low, logvarRange.high);
-  const error = tf.square(tf.sub(targets.y, mu));
-  const nll = tf.mul(tf.mean(tf.add(tf.mul(error, tf.exp(tf.neg(logvar))), logvar)), 0.5);
-  const cls = classificationLoss(runtime, settings, at(columns, 2), targets.direction);
-  const variance = tf.mean(tf.exp(logvar));
-  const sign = tf.mean(tf.square(tf.sub(tf.tanh(tf.mul(mu, settings.signScale)), tf.sign(targets.y))));
-  return tf.add(
-    tf.add(tf.mul(nll, settings.regWeight), tf.mul(cls, settings.clsWeight)),
-    tf.add(tf.mul(variance, settings.uncWeight), tf.mul(sign, settings.signWeight)),
-  );
+  const { regWeight, clsWeight, uncWeight, signWeight } = settings;
+  return differentiable(tf, [outputs], (inputs) => {
+    const parts = lossParts(runtime, settings, at(inputs, 0), targets);
+    const { logvar, variance, error, scaled, signError, direction, q } = parts;
+    const cls = classificationLoss(runtime, settings, { q, direction }).loss();
+    const likelihood = tf.add(tf.mul(error, scaled), logvar);
+    const rows = tf.add(
+      tf.add(tf.mul(likelihood, regWeight / 2), tf.mul(cls, clsWeight)),
+      tf.add(tf.mul(variance, uncWeight), tf.mul(tf.square(signError), signWeight)),
+    );
+    const names = Object.keys(parts) as (keyof LossParts)[];
+    return {
+      value: tf.mean(rows),
+      saved: names.map((name) => parts[name]),
+      gradient: (dy, saved) => {
+        const kept = Object.fromEntries(names.map((name, i) => [name, at(saved, i)])) as LossParts;
+        const slopes = outputSlopes(runtime, settings, kept);
+        return [tf.mul(slopes, tf.div(dy, kept.q.size))];
+      },
+    };
+  });
 }
 
 /** Splits rows of (mu, logvar, logit) as the model leaves them, clamping the log variance. */

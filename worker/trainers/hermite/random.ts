@@ -29,18 +29,18 @@ export function createRandom(...seedWords: readonly number[]): Random {
     hash = (hash + 0x9e3779b9) >>> 0;
     return mix(hash);
   };
-  // xoshiro must not start at all zeros; the last word is odd.
-  const state: [number, number, number, number] = [next(), next(), next(), next() | 1];
+  // Four numbers, not a list: dropout draws tens of thousands of words a step. xoshiro must not start at all zeros; the last
+  // word is odd.
+  let [a, b, c, d] = [next() | 0, next() | 0, next() | 0, next() | 1];
 
   const word = (): number => {
-    const [a, b, c, d] = state;
     const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
     const mixedC = c ^ a;
     const mixedD = d ^ b;
-    state[0] = a ^ mixedD;
-    state[1] = b ^ mixedC;
-    state[2] = mixedC ^ (b << 9);
-    state[3] = rotate(mixedD, 11);
+    c = mixedC ^ (b << 9);
+    a ^= mixedD;
+    b ^= mixedC;
+    d = rotate(mixedD, 11);
     return result;
   };
   const uniform = (): number => word() / 2 ** 32;
