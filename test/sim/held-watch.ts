@@ -42,7 +42,7 @@ export class HeldWatch {
   /** To be called at every step while nothing is wrong with the machines. */
   look(nowMs: number): void {
     for (const held of this.#held) {
-      const study = this.#workFor(held.request.workerId);
+      const study = this.#workFor(held.request);
       held.hungrySinceMs = study === null ? null : (held.hungrySinceMs ?? nowMs);
       const hungryMs = nowMs - (held.hungrySinceMs ?? nowMs);
       this.#monitor.expect(
@@ -54,13 +54,15 @@ export class HeldWatch {
     }
   }
 
-  /** A study with a trial for this worker; null when there is none. */
-  #workFor(worker: string): string | null {
-    const memoryBytes = this.#memories.get(worker) ?? 0;
+  /** A study with a trial for this ask; null when there is none. */
+  #workFor({ workerId, study: only }: AskRequest): string | null {
+    const memoryBytes = this.#memories.get(workerId) ?? 0;
     const fits = ({ state, memoryFloorBytes }: TrialRecord): boolean =>
       state === 'WAITING' && (memoryFloorBytes === null || memoryFloorBytes < memoryBytes);
-    const hasWork = ({ id, state, nextNumber, trialsMax }: StudyRecord): boolean =>
-      state === 'RUNNING' && (nextNumber < trialsMax || this.#monitor.trials(id).some(fits));
+    const hasWork = ({ id, state, nextNumber, trialsMax, definition }: StudyRecord): boolean =>
+      (only === '' || only === definition.name) &&
+      state === 'RUNNING' &&
+      (nextNumber < trialsMax || this.#monitor.trials(id).some(fits));
     return this.#monitor.studies().find(hasWork)?.definition.name ?? null;
   }
 }

@@ -15,8 +15,6 @@ import type { AttemptRecord, Storage, StudyRecord, TrialRecord } from '../../coo
 /** What the monitor knows of the world besides what is stored. */
 export interface Truth {
   readonly nowMs: () => number;
-  /** How far the clocks of coordinators may be ahead of true time, ms. */
-  readonly skewMaxMs: () => number;
   /** Is there an excuse for a lost lease of this worker? */
   readonly mayLose: (worker: string) => boolean;
 }
@@ -214,10 +212,11 @@ export class Monitor {
     const held = before.lease;
     const ended = attempts.find(({ token }) => token === held?.token)?.outcome ?? null;
     if (held !== null && ended === 'lost') {
-      const latestMs = this.#truth.nowMs() + this.#truth.skewMaxMs();
+      // By true time, which is the store's, whatever the clock of the coordinator that did it says.
+      const earlyMs = held.expiresAtMs - this.#truth.nowMs();
       this.expect(
-        held.expiresAtMs <= latestMs,
-        () => `${where}: lease ${held.token} was taken away ${held.expiresAtMs - latestMs} ms before its end`,
+        earlyMs <= 0,
+        () => `${where}: lease ${held.token} was taken away ${earlyMs} ms before its end`,
       );
     }
     if (held !== null && ended === 'lost')

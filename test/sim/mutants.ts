@@ -13,6 +13,7 @@ import {
   type StudyTransaction,
   type TrialRecord,
 } from '../../coordinator/storage/port.js';
+import { calm, type Weather } from './weather.js';
 
 export const mutantNames = [
   'no-token-check',
@@ -33,10 +34,14 @@ export const mutantNames = [
   'ahead-runs-twice',
   'held-never-woken',
   'turn-never-ended',
+  'history-always-true',
+  'own-clock',
 ] as const;
 export type MutantName = (typeof mutantNames)[number];
 
 export interface Mutant {
+  /** Weather in which it shows soon; that of the seed unless given. */
+  readonly weather?: Weather;
   /** The store as one coordinator process gets it. */
   readonly storage?: (storage: Storage) => Storage;
   /** Changes what one coordinator process works with. */
@@ -244,6 +249,15 @@ const contextMutants = {
       const end = gate.end.bind(gate);
       gate.end = (how, look) => end(how, { ...look, turn: false });
     }),
+  // What a transaction finished counts for later suggestions, though it was rolled back.
+  'history-always-true': ({ histories }) => {
+    const asItIs = histories.asItIs.bind(histories);
+    histories.asItIs = (transaction) => Object.assign(asItIs(transaction), { isTrue: () => true });
+  },
+  // Leases go by the clock of the machine that a coordinator runs on.
+  'own-clock': (context) => {
+    Object.assign(context, { agreeOnTime: () => Promise.resolve() });
+  },
 } satisfies Partial<Record<MutantName, (context: AppContext) => void>>;
 
 function changeGates({ caches: { asks } }: AppContext, change: (gate: StudyGate) => void): void {
@@ -261,12 +275,18 @@ const isStorageMutant = (name: MutantName): name is keyof typeof storageMutants 
 
 const isContextMutant = (name: MutantName): name is keyof typeof contextMutants => name in contextMutants;
 
+/** Transactions that run twice, and in which calls meet: a history leans on what was rolled back. */
+const crowded: Weather = {
+  ...{ ...calm, conflict: 0.5, happeningEveryMs: 2_000 },
+  happening: { ...calm.happening, 'database-slow': 1 },
+};
+
 /** Every mutant by name. */
 export const mutantOf = (name: MutantName): Mutant =>
   isStorageMutant(name)
     ? { storage: storageMutants[name] }
     : isContextMutant(name)
-      ? { context: contextMutants[name] }
+      ? { context: contextMutants[name], ...(name === 'history-always-true' ? { weather: crowded } : {}) }
       : { calls: callMutants[name] };
 
 /** Sets the end of a lease, forwards or backwards. */

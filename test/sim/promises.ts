@@ -115,6 +115,10 @@ export class Promises {
     const found = await attemptOf(this.#store, leaseToken(token));
     const monitor = this.#monitor;
     monitor.expect(
+      ask.study === '' || ask.study === study,
+      () => `${study} ${number} was given to ${ask.workerId}, which works for ${ask.study} alone`,
+    );
+    monitor.expect(
       found?.number === number && found.attempt.requestId === ask.requestId,
       () => `${study} ${number} was given out under ${token} for ${ask.requestId}; stored is ${text(found)}`,
     );

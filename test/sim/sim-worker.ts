@@ -25,20 +25,26 @@ const memories = [null, 8e9, 16e9, 24e9] as const;
 export class SimWorker {
   readonly process: SimProcess;
   readonly host: string;
+  /** The one study that it works for; null for any. */
+  readonly study: string | null;
   readonly #world: World;
   readonly #stopping = new AbortController();
   #wasFrozen = false;
   #done = false;
 
-  constructor(world: World, host: string) {
+  constructor(world: World, host: string, study: string | null) {
     const { scheduler, draw, trace } = world;
     this.#world = world;
     this.host = host;
+    this.study = study;
     this.process = new SimProcess(scheduler, host, draw.whole(-600_000, 600_000));
     const gpuMemoryBytes = draw.pick(memories);
     const slots = draw.whole(1, 2);
     world.heldWatch.workerStarts(host, gpuMemoryBytes);
-    trace.add(host, `starts, ${slots} slots, memory ${gpuMemoryBytes ?? 'unknown'}`);
+    trace.add(
+      host,
+      `starts, ${slots} slots, memory ${gpuMemoryBytes ?? 'unknown'}, for ${study ?? 'any study'}`,
+    );
     this.process.deliver(() => {
       this.#session({ slots, gpuMemoryBytes }).then(
         () => this.#end(),
@@ -99,10 +105,17 @@ export class SimWorker {
       ...{ drainMs: draw.pick([0, drainDefaultMs]), settled: settled.signal },
     });
     const description = { host: this.host, gpuUuid: '', gpuName: 'pretended', runtime: 'none', version: '0' };
-    const offers = { study: null, trainers: ['instant'] };
+    const offers = { study: this.study, trainers: ['instant'] };
     const register = () =>
       client.register(
-        { ...description, workerId, slots, gpuMemoryBytes: gpuMemoryBytes ?? 0, ...offers, study: '' },
+        {
+          ...description,
+          workerId,
+          slots,
+          gpuMemoryBytes: gpuMemoryBytes ?? 0,
+          ...offers,
+          study: this.study ?? '',
+        },
         phases.stopping,
       );
     const { heartbeatIntervalMs } = await register();

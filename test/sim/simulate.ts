@@ -8,7 +8,7 @@ import { ManualClock, testApp } from '../helpers/app.js';
 import { Draw } from './draw.js';
 import { HeldWatch } from './held-watch.js';
 import { Monitor } from './monitor.js';
-import { mutantOf, type MutantName } from './mutants.js';
+import { mutantOf, type Mutant, type MutantName } from './mutants.js';
 import { Promises, type PromiseCounts } from './promises.js';
 import { Scheduler } from './scheduler.js';
 import { SimCoordinator } from './sim-coordinator.js';
@@ -62,17 +62,16 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
   const scheduler = new Scheduler();
   const trace = new Trace(scheduler, print ?? null);
   const drawn = drawWeather(draw);
-  let weather = given ?? drawn;
+  const broken: Mutant = mutant === undefined ? {} : mutantOf(mutant);
+  let weather = given ?? broken.weather ?? drawn;
   const database: SimDatabase = new SimDatabase({
     ...{ scheduler, draw, trace, weather: () => weather },
     committed: () => monitor.look(),
   });
-  const skewMaxMs = weather.skewMaxMs;
   const gentle = isGentle(weather);
   const harmed = new Set<string>();
   const monitor = new Monitor(database.committed, {
     nowMs: () => epochMs + scheduler.nowMs,
-    skewMaxMs: () => skewMaxMs,
     mayLose: (worker) => !gentle || harmed.has(worker),
   });
   const promises = new Promises(database.committed, monitor);
@@ -100,7 +99,7 @@ export async function simulate({ seed, mutant, weather: given, print }: Simulate
     })),
     mintId: (prefix) => `${prefix}${(minted += 1)}`,
     harmed: (worker) => harmed.add(worker),
-    mutant: mutant === undefined ? {} : mutantOf(mutant),
+    mutant: broken,
   };
   for (let each = 1; each <= draw.whole(2, 3); each += 1) hosts.push(new SimCoordinator(world, `c${each}`));
   const story = new Story(world, hosts, (name, trials) => budgets.set(name, trials));

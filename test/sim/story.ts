@@ -81,7 +81,9 @@ export class Story {
       const { running } = coordinator;
       if (running !== null) running.process.skewMs = 0;
     }
-    while (this.#alive().length < workersMin) this.#addWorker();
+    // Some that work for any study, so that each of them comes to its end.
+    for (let free = this.#alive().filter(({ study }) => study === null).length; free < workersMin; free += 1)
+      this.#addWorker(null);
     this.#keepResuming();
   }
 
@@ -195,6 +197,12 @@ export class Story {
     if (draw.chance(0.8)) scheduler.after(draw.skewed(200, 60_000), () => this.#addWorker());
   }
 
+  /** The one study that a worker works for; null for any. */
+  #drawStudy(): string | null {
+    const { draw, studies } = this.#world;
+    return draw.chance(0.2) ? (draw.pick(studies)?.definition.name ?? null) : null;
+  }
+
   #partition(): void {
     const { draw, network } = this.#world;
     const worker = draw.pick(this.#alive());
@@ -255,8 +263,8 @@ export class Story {
     return this.#workers.filter(({ running }) => running);
   }
 
-  #addWorker(): void {
-    this.#workers.push(new SimWorker(this.#world, `w${(this.#workersEver += 1)}`));
+  #addWorker(study = this.#drawStudy()): void {
+    this.#workers.push(new SimWorker(this.#world, `w${(this.#workersEver += 1)}`, study));
   }
 
   /** Undoes something after a while, or when the faults end. */
