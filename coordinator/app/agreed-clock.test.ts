@@ -106,6 +106,13 @@ describe('the agreed clock', () => {
     }
   });
 
+  it('tells whole milliseconds, which messages and columns hold no parts of', async () => {
+    const local = { ...new Machines().clock(0), monotonicMs: () => 0.25 };
+    const clock = new AgreedClock({ nowMs: () => Promise.resolve(storeStartMs + 0.5) }, local);
+    await clock.agree();
+    expect(clock.nowMs()).toSatisfy(Number.isInteger);
+  });
+
   it('follows the store where its clock is set anew, and not the machine where its own is', async () => {
     const machines = new Machines();
     let setMs = 0;

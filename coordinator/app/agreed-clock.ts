@@ -22,9 +22,11 @@ export class AgreedClock implements Clock {
     this.#local = local;
   }
 
-  /** The machine's own time until it was measured once. */
+  /** The machine's own time until it was measured once. Whole, as messages and columns want it. */
   nowMs(): number {
-    return this.#aheadMs === null ? this.#local.nowMs() : this.#local.monotonicMs() + this.#aheadMs;
+    return Math.round(
+      this.#aheadMs === null ? this.#local.nowMs() : this.#local.monotonicMs() + this.#aheadMs,
+    );
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

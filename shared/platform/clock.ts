@@ -1,6 +1,6 @@
 /** Time and waiting. The system clock in production, a virtual one in simulation. */
 export interface Clock {
-  /** UTC milliseconds. */
+  /** UTC milliseconds, a whole number. */
   nowMs(): number;
   /** Resolves after `ms`, or at once when `signal` aborts; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
