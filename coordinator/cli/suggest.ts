@@ -1,6 +1,6 @@
 /** `coordinator suggest`: what the sampler would try next on any history, from JSON to JSON lines. */
 import { SamplerError } from '../../shared/core/sampler/sampler-error.js';
-import { samplerOf } from '../../shared/core/sampler/suggest.js';
+import { samplerAfter } from '../../shared/core/sampler/study-sampler.js';
 import type { Params, Space } from '../../shared/core/space/parameter.js';
 import { InputError } from './json-input.js';
 import { parseSuggestInput, type SuggestCase } from './suggest-input.js';
@@ -11,7 +11,7 @@ export const suggestionTolerance = 1e-9;
 /** Suggestions of one case, in the order of its seeds: each that of a fresh sampler with that MT19937 seed. */
 function suggestions({ index, request, seeds }: SuggestCase): Params[] {
   try {
-    const sampler = samplerOf(request);
+    const sampler = samplerAfter(request, request.finished);
     return seeds.map((seed) => sampler.suggestWithSeed(request, seed));
   } catch (error) {
     if (error instanceof SamplerError)

@@ -8,7 +8,7 @@ import { sampleRandom } from './random.js';
 import type { SamplerSettings } from './sampler.js';
 import { checkCompatible, internalValue, valueOf } from './trial-parameters.js';
 
-/** The models that a TPE suggestion draws on: fitted plainly (`suggest.ts`) or kept up to date (`study-sampler.ts`). */
+/** The models that a TPE suggestion draws on: fitted plainly (in tests) or kept up to date (`study-sampler.ts`). */
 export interface JointModels {
   /** Spaces that are sampled jointly, in order. */
   jointSpaces(): readonly Space[];

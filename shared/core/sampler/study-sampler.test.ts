@@ -3,8 +3,8 @@ import { Chance, randomStudy, runningAfter, type RandomStudy } from './random-st
 import { SamplerSession } from './sampler-session.js';
 import { StudySampler } from './study-sampler.js';
 import type { RunningTrial, TpeRules } from './sampler.js';
+import { suggestPlainly } from './plain-suggestion.test-helper.js';
 import { complete, request, settings } from './suggest.test-helper.js';
-import { suggestPlainly } from './suggest.js';
 import { makeCategorical, makeFloat, makeInt } from '../space/make-parameter.js';
 import type { Space } from '../space/parameter.js';
 import { sampleRandom } from './random.js';

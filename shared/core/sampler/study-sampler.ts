@@ -1,6 +1,7 @@
 /**
  * The sampler of one study, kept while its trials come and go: finished trials are folded in one by one, and a suggestion
- * costs a fraction of what refitting everything would. It gives exactly what `suggestPlainly` gives for the same history.
+ * costs a fraction of what refitting everything would. It gives exactly what `suggestPlainly` of the tests gives for the
+ * same history.
  */
 import { assertNever } from '../assert.js';
 import type { Parameter, Params, Space } from '../space/parameter.js';
@@ -92,6 +93,13 @@ export class StudySampler {
     }
     return this.#projection?.models(running) ?? { jointSpaces: () => [], suggest: () => new Map() };
   }
+}
+
+/** A sampler that has taken in these trials; throws as `StudySampler.fold` does. */
+export function samplerAfter(study: StudyToSample, finished: readonly FinishedTrial[]): StudySampler {
+  const sampler = new StudySampler(study);
+  for (const trial of finished) sampler.fold(trial);
+  return sampler;
 }
 
 /** The finished trials as TPE needs them. */

@@ -4,8 +4,7 @@ import { makeCategorical, makeFloat, makeInt, makeSpace } from '../space/make-pa
 import type { Parameter, Params } from '../space/parameter.js';
 import { Mt19937 } from './mt19937.js';
 import type { FinishedTrial, RunningTrial, TpeSettings } from './sampler.js';
-import { complete, request, settings } from './suggest.test-helper.js';
-import { suggestWithSeed } from './suggest.js';
+import { complete, request, settings, suggestWithSeed } from './suggest.test-helper.js';
 import { estimatorRules } from './tpe/estimator-rules.js';
 import { splitHistory, suggestJointly, TpeModel } from './tpe/model.js';
 

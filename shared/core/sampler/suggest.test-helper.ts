@@ -1,6 +1,8 @@
-/** Short ways to write histories and requests in tests. */
+/** Short ways to write histories and requests in tests, and to have them answered. */
 import type { Parameter, Params, Space } from '../space/parameter.js';
+import { trialSeed } from './mt19937.js';
 import type { FinishedTrial, RunningTrial, SuggestRequest, TpeSettings } from './sampler.js';
+import { samplerAfter } from './study-sampler.js';
 
 /** Rules of Optuna 5, joint, no liar, no start-up, 24 candidates. */
 export const settings: TpeSettings = {
@@ -37,3 +39,11 @@ export function request(
     ...(fixed === undefined ? {} : { fixed }),
   };
 }
+
+/** The suggestion of a fresh sampler with this MT19937 seed. */
+export const suggestWithSeed = (asked: SuggestRequest, seed: number): Params =>
+  samplerAfter(asked, asked.finished).suggestWithSeed(asked, seed);
+
+/** The suggestion for trial `asked.number` of its study. */
+export const suggest = (asked: SuggestRequest): Params =>
+  suggestWithSeed(asked, trialSeed(asked.settings.seed, asked.number));

@@ -4,9 +4,9 @@ import type { Params } from '../space/parameter.js';
 import { Mt19937, trialSeed } from './mt19937.js';
 import { sampleRandom } from './random.js';
 import type { FinishedTrial } from './sampler.js';
-import { complete, request, settings } from './suggest.test-helper.js';
+import { suggestPlainly } from './plain-suggestion.test-helper.js';
+import { complete, request, settings, suggest, suggestWithSeed } from './suggest.test-helper.js';
 import { SamplerSession } from './sampler-session.js';
-import { suggest, suggestPlainly, suggestWithSeed } from './suggest.js';
 
 const x = makeFloat({ name: 'x', low: -5, high: 5 });
 const lr = makeFloat({ name: 'lr', low: 1e-5, high: 0.1, log: true });

@@ -81,6 +81,7 @@ describe('refusals say what would be right', () => {
     ['infinite bound', () => float(0, Infinity), 'high is Infinity; it must be a finite number'],
     ['NaN bound', () => float(NaN, 1), 'low is NaN; it must be a finite number'],
     ['range beyond doubles', () => float(-1e308, 1e308), 'too wide'],
+    ['range of denormals', () => float(0, 5e-324), 'too narrow'],
     ['reversed bounds', () => float(2, 1), 'low must not exceed high'],
     ['log from 0', () => float(0, 1, { log: true }), 'low above 0'],
     ['log with step', () => float(1, 2, { log: true, step: 0.1 }), 'one or the other'],

@@ -48,6 +48,9 @@ function checkName(name: string): void {
   if (name === '') throw new ParameterError(name, 'the name is empty; give it a name');
 }
 
+/** Below this, doubles lose digits, and a distance divided by a width may be infinite. */
+const smallestNormal = 2 ** -1022;
+
 function checkBounds(name: string, low: number, high: number): void {
   for (const [key, value] of [
     ['low', low],
@@ -63,6 +66,11 @@ function checkBounds(name: string, low: number, high: number): void {
   if (!Number.isFinite(high - low)) {
     throw new ParameterError(name, `the range from ${low} to ${high} is too wide; high - low must be finite`);
   }
+  if (low < high && high - low < smallestNormal)
+    throw new ParameterError(
+      name,
+      `the range from ${low} to ${high} is too narrow to calculate with; high - low must be 0 or at least ${smallestNormal}`,
+    );
 }
 
 /**

@@ -1,9 +1,7 @@
-/** Suggestions as pure functions of their request: the same request and seed give the same values, on any machine. */
+/** The reference that the fast path must agree with: readable, and everything fitted from scratch for every suggestion. */
 import type { Params, Space } from '../space/parameter.js';
-import { trialSeed } from './mt19937.js';
 import type { SuggestRequest, TpeSettings } from './sampler.js';
 import type { JointModels, SamplerSession } from './sampler-session.js';
-import { StudySampler } from './study-sampler.js';
 import { GroupSpaces, IntersectionSpace } from './tpe/joint-space.js';
 import { splitHistory, suggestJointly, type SplitHistory } from './tpe/model.js';
 import { trialParameters } from './trial-parameters.js';
@@ -46,23 +44,4 @@ export function suggestPlainly(request: SuggestRequest, session: SamplerSession)
       ? plainModels(request, settings)
       : { jointSpaces: () => [], suggest: () => new Map() },
   );
-}
-
-/** A sampler that has taken in the finished trials of a request. */
-export function samplerOf(
-  request: Pick<SuggestRequest, 'space' | 'directions' | 'settings' | 'finished'>,
-): StudySampler {
-  const sampler = new StudySampler(request);
-  for (const trial of request.finished) sampler.fold(trial);
-  return sampler;
-}
-
-/** A suggestion from a given MT19937 seed, as a fresh Optuna sampler with that seed would make it. */
-export function suggestWithSeed(request: SuggestRequest, seed: number): Params {
-  return samplerOf(request).suggestWithSeed(request, seed);
-}
-
-/** The suggestion for trial `request.number` of a study: one random stream per trial, from the study's seed. */
-export function suggest(request: SuggestRequest): Params {
-  return suggestWithSeed(request, trialSeed(request.settings.seed, request.number));
 }
