@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Trial } from '../../shared/core/study/trial.js';
 import { definition, study, trialOf } from './results.test-helper.js';
 import { summaryText } from './summary.js';
 
@@ -27,6 +28,13 @@ describe('summaryText', () => {
           'is expected at 2.8463; the best score here, 3.0000, is better by 0.1537 (0.2 sd)',
       ].join('\n'),
     );
+  });
+
+  it('says that a Sharpe ratio of nothing traded is one, and that a standard error is unknown', () => {
+    const best = (metrics: Trial['metrics']): string =>
+      summaryText(study, [trialOf(0, { values: [1], metrics })]);
+    expect(best({ sharpe: 0, sharpe_se: NaN, no_trades: 1 })).toContain('Sharpe 0 (no trades)\n');
+    expect(best({ sharpe: 0.5, sharpe_se: NaN, no_trades: 0 })).toContain('Sharpe 0.5000 ± unknown\n');
   });
 
   it('says plainly when the best is no better than luck', () => {

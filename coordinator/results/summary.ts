@@ -84,7 +84,10 @@ function trialText(objectives: readonly Objective[], trial: Trial): string {
     const value = metricOf(trial, key);
     if (value === null) return [];
     const standardError = metricOf(trial, `${key}_se`);
-    return [`${name} ${figure(value)}${standardError === null ? '' : ` ± ${figure(standardError)}`}`];
+    const error =
+      standardError === null ? '' : ` ± ${Number.isNaN(standardError) ? 'unknown' : figure(standardError)}`;
+    const traded = key === 'sharpe' && metricOf(trial, 'no_trades') === 1 ? ' (no trades)' : error;
+    return [`${name} ${figure(value)}${traded}`];
   });
   const offGrid = trial.offGrid ? ' (off the grid)' : '';
   return `trial ${trial.number}${offGrid}: ${[...values, ...metrics].join(', ')}`;
