@@ -3,6 +3,7 @@ import type { Objective } from '../../shared/core/study/definition.js';
 import { bestTrials } from '../../shared/core/study/ranking.js';
 import type { Trial, TrialReason } from '../../shared/core/study/trial.js';
 import { trialReasons, trialStates } from '../../shared/core/study/trial.js';
+import { deflatedSharpeOf } from './deflated-sharpe.js';
 import { luckOf } from './luck.js';
 import { noSkillOf } from './no-skill.js';
 import type { ResultsStudy } from './results-study.js';
@@ -41,6 +42,7 @@ export function summaryText(study: ResultsStudy, trials: readonly Trial[]): stri
       const text = noSkillText(objective, index, trials);
       return text === null ? [] : [['no skill', text]];
     }),
+    ...sharpeRows(best, trials),
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
@@ -127,6 +129,21 @@ function noSkillText(objective: Objective, index: number, trials: readonly Trial
     `${figure(found.expectedBest)} at most (level ${figure(found.mean)}, standard error ${figure(found.sd)}); ` +
     `chance of one as good as here: ${chance}`
   );
+}
+
+/** Whether the only best trial's Sharpe ratio is more than the best of so many; nothing where that cannot be said. */
+function sharpeRows(best: readonly Trial[], trials: readonly Trial[]): [string, string][] {
+  const [only, ...others] = best;
+  const found = only === undefined || others.length > 0 ? null : deflatedSharpeOf(only, drawsOf(trials));
+  if (found === null) return [];
+  const { sharpe, expectedBest, probability } = found;
+  return [
+    [
+      'Sharpe',
+      `the best Sharpe of ${found.trials} strategies worth nothing is expected at ${figure(expectedBest)}; probability that the ` +
+        `true one of the best trial, ${figure(sharpe)} here, lies above that: ${(probability * 100).toFixed(1)} %`,
+    ],
+  ];
 }
 
 /** A number with four decimals, or four significant digits when that would show nothing of it or too much. */

@@ -7,7 +7,7 @@ import { blockBootstrap, blockLengthFor } from '../../shared/core/metrics/block-
 import { directionStandardError, majorityShare } from '../../shared/core/metrics/direction.js';
 import { maxDrawdown } from '../../shared/core/metrics/drawdown.js';
 import { mean } from '../../shared/core/metrics/numbers.js';
-import { sharpeRatio, sharpeStandardError } from '../../shared/core/metrics/sharpe.js';
+import { probabilisticSharpe, sharpeRatio, sharpeStandardError } from '../../shared/core/metrics/sharpe.js';
 import { Mt19937 } from '../../shared/core/sampler/mt19937.js';
 import type { EvaluationSettings } from '../../shared/core/trainers/evaluation-settings.js';
 import type { FoldEvaluation } from './evaluate-fold.js';
@@ -80,6 +80,7 @@ function sharpeMetrics(
     sharpe_se: pooled.standardError,
     sharpe_low: pooled.interval.low,
     sharpe_high: pooled.interval.high,
+    sharpe_psr: probabilisticSharpe(pooled.value, pooled.standardError),
   };
   switch (evaluation.sharpeAggregation) {
     case 'concatenated':

@@ -195,6 +195,7 @@ describe('aggregating a trial', () => {
     for (const key of ['auc_se', 'dir_acc_se', 'sharpe_se', 'sharpe_low', 'sharpe_high']) {
       expect(metrics[key], key).not.toBeNaN();
     }
+    expect(metrics['sharpe_psr']! > 0.5).toBe(metrics['sharpe']! > 0);
     expect(metrics['auc_se']).toBeGreaterThan(0.02);
     expect(metrics['auc_se']).toBeLessThan(0.08);
     expect(metrics['dir_acc_excess']).toBeCloseTo(metrics['dir_acc']! - metrics['majority_share']!, 12);

@@ -1,6 +1,7 @@
 /** Ratio of mean to spread of a return series, annualised (hermite-model.md §14, 18.8). */
 import type { Numbers } from './numbers.js';
 import { mean, variance } from './numbers.js';
+import { normalCdf } from './special-functions.js';
 
 export const secondsPerYear = 31_536_000;
 
@@ -38,3 +39,10 @@ export function sharpeStandardError(returns: Numbers, periods: number): number {
   const perStepVariance = (1 - skewness * perStep + ((kurtosis - 1) / 4) * perStep * perStep) / m;
   return Math.sqrt(Math.max(0, perStepVariance) * periods);
 }
+
+/**
+ * Probability that the true ratio lies above `benchmark`: Φ((ratio − benchmark)/error) (Bailey and López de Prado, 2012). NaN
+ * where the error is.
+ */
+export const probabilisticSharpe = (ratio: number, standardError: number, benchmark = 0): number =>
+  normalCdf((ratio - benchmark) / standardError);
