@@ -83,8 +83,8 @@ const templates: Readonly<Record<string, readonly unknown[]>> = {
     { leaseToken: 'TOKEN', outcome: { $case: 'pruned', value: {} }, peakMemoryBytes: 0 },
   ],
   Release: [
-    { lease: { $case: 'leaseToken', value: 'TOKEN' }, unfit: false },
-    { lease: { $case: 'requestId', value: 'r' }, unfit: true },
+    { lease: { $case: 'leaseToken', value: 'TOKEN' }, unfit: false, unstarted: false },
+    { lease: { $case: 'requestId', value: 'r' }, unfit: true, unstarted: true },
   ],
   FetchDataset: [{ hash: 'a'.repeat(64) }],
   CreateStudy: [{ definitionText: instantStudyFile('fuzz', 100_000), trials: 0, dataset: '' }],
@@ -263,6 +263,19 @@ describe('every call answers and gives nothing away, for', () => {
     await fc.assert(property(calls), { numRuns: batches, seed, endOnFailure: true });
     expect(await violationsNow(database)).toEqual([]);
   };
+
+  it('sensible messages: the templates say all that there is to say', () => {
+    for (const method of methods)
+      for (const template of templates[nameOf(method)] ?? []) {
+        const message = encoded(method, template);
+        const fields = message === null ? null : Object.keys(method.requestDeserialize(message) as object);
+        expect({ method: nameOf(method), fields }).toEqual({
+          method: nameOf(method),
+          fields: expect.arrayContaining(Object.keys(template as object)) as unknown,
+        });
+        expect(fields).toHaveLength(Object.keys(template as object).length);
+      }
+  });
 
   it('bytes that are no messages', () => check(noMessage));
   it('messages that make no sense', () => check(anyMessage));
