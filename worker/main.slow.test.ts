@@ -55,7 +55,8 @@ describe('worker doctor', () => {
     const json = await place.run('worker', ['doctor', '--golden', 'golden', '--json']);
     expect(json.code).toBe(1);
     expect(JSON.parse(json.stdout)).toMatchObject({
-      ...{ ok: false, runtimes: [{ name: expect.any(String), usable: expect.any(Boolean) }] },
+      ok: false,
+      runtimes: expect.arrayContaining([expect.objectContaining({ name: 'wasm', usable: true })]) as unknown,
       golden: {
         passed: false,
         files: [{ file: 'README.md' }, { file: 'right.json' }, { result: { worst: { ratio: 'Infinity' } } }],
