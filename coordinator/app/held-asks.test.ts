@@ -39,7 +39,11 @@ class Stage {
   constructor(change: (storage: Storage) => Partial<Storage> = () => ({})) {
     const { scheduler } = this;
     // Real time plays no part: a slow machine must not end a group or let others have their turn.
-    const storage = this.#database.open({ nowMs: () => scheduler.nowMs, breathe: () => Promise.resolve() });
+    const storage = this.#database.open({
+      nowMs: () => scheduler.nowMs,
+      breathe: () => Promise.resolve(),
+      answerTime: () => Promise.resolve(),
+    });
     this.elsewhere.clock.advance(epochMs - this.elsewhere.clock.nowMs());
     const changed = change(storage);
     const counted: Partial<Storage> = {

@@ -107,6 +107,54 @@ describe('calls that wait while the store goes away', () => {
   });
 });
 
+describe('the answers of a group that is committed', () => {
+  const never = new Promise<void>(() => undefined);
+  const pace = { nowMs: () => 0, breathe: settle };
+
+  it('wait until the next group is on its way', async () => {
+    const store = new Store();
+    const heard: string[] = [];
+    const groups = new StudyGroups(store.run, { ...pace, answerTime: () => never });
+    const call = (name: string) =>
+      groups.run(study, () => Promise.resolve(heard.push(`runs ${name}`))).then(() => heard.push(name));
+    const first = call('a');
+    await settle();
+    const second = call('b');
+    await store.end();
+    await first;
+    expect(heard).toEqual(['runs a', 'runs b', 'a']);
+    await store.end();
+    await second;
+    // Nobody comes after the last one.
+    expect(heard).toEqual(['runs a', 'runs b', 'a', 'b']);
+  });
+
+  it('wait no longer than a moment where the next group has to wait itself', async () => {
+    let transactions = 0;
+    let moment: () => void = () => undefined;
+    const groups = new StudyGroups(
+      async (_, body) => {
+        transactions += 1;
+        if (transactions > 1) await never;
+        await settle();
+        await body(transaction);
+        return true;
+      },
+      { ...pace, answerTime: () => new Promise((resolve) => (moment = resolve)) },
+    );
+    let answered = false;
+    const first = groups.run(study, () => Promise.resolve('first')).then(() => (answered = true));
+    await Promise.resolve();
+    void groups.run(study, () => Promise.resolve('second'));
+    while (transactions < 2) await settle();
+    await settle();
+    expect(answered).toBe(false);
+    moment();
+    await first;
+    expect(answered).toBe(true);
+  });
+});
+
 describe('a group', () => {
   const stepMs = 4;
   /** Calls of 4 ms each, all made at once: the calls per transaction, and after which calls others had their turn. */
@@ -120,6 +168,7 @@ describe('a group', () => {
         breaths.push(order.length);
         return Promise.resolve();
       },
+      answerTime: () => Promise.resolve(),
     };
     const sizes: number[] = [];
     const plain: RunTransaction = async (_, body) => {

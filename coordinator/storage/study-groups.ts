@@ -7,6 +7,8 @@
  * written, or where the store refuses what the group wrote, nothing is committed and the calls run again, each in a
  * transaction of its own. Where the store is away, all who wait hear it at once.
  *
+ * The next group is sent off before the last one's calls are answered, so that answers are put together while the store works.
+ *
  * A group ends by size and by time, and lets other work of the process have its turn: suggestions take milliseconds each.
  */
 import type { StudyId } from '../../shared/core/ids.js';
@@ -40,16 +42,25 @@ export const groupMsMax = 50;
 /** After this long, ms, other work of the process has its turn before the next call of a group. */
 export const breatheMs = 10;
 
+/**
+ * Calls of a group that is committed are answered while the store works on the next one, which is sent off first: to put answers
+ * together takes as long as all else. None waits longer for that, ms, than this (the next one may wait for a lock).
+ */
+export const answerMsMax = 5;
+
 /** Time as groups measure it, and how they let other work have its turn. */
 export interface GroupPace {
   /** Milliseconds since any moment; never goes back. */
   readonly nowMs: () => number;
   readonly breathe: () => Promise<void>;
+  /** Resolves `answerMsMax` from now. */
+  readonly answerTime: () => Promise<void>;
 }
 
 const realPace: GroupPace = {
   nowMs: () => performance.now(),
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
+  answerTime: () => new Promise((resolve) => setTimeout(resolve, answerMsMax)),
 };
 
 interface Member {
@@ -67,6 +78,8 @@ export class StudyGroups {
   readonly #pace: GroupPace;
   /** Calls that wait, by study; there is an entry exactly while a transaction is under way. */
   readonly #waiting = new Map<StudyId, Member[]>();
+  /** Answers the calls of a group that is committed. */
+  readonly #settle = new Map<StudyId, () => void>();
 
   constructor(runTransaction: RunTransaction, pace: GroupPace = realPace) {
     this.#runTransaction = runTransaction;
@@ -101,8 +114,17 @@ export class StudyGroups {
         // The store is away: who waits would learn it no sooner from a try of its own, and many give up meanwhile.
         for (const member of waiting.splice(0)) member.reject(error);
       }
+      if (waiting.length === 0) this.#answer(study);
     }
+    this.#answer(study);
     this.#waiting.delete(study);
+  }
+
+  /** Answers the calls of the last group, if that has not been done yet. */
+  #answer(study: StudyId): void {
+    const settle = this.#settle.get(study);
+    this.#settle.delete(study);
+    settle?.();
   }
 
   /** Answers these calls but those there was no time for, which it returns. Rejects when the store is away. */
@@ -110,7 +132,9 @@ export class StudyGroups {
     let results: Result[] = [];
     const body = async (transaction: StudyTransaction): Promise<void> => {
       results = [];
-      await this.#runMembers(members, transaction, results);
+      await this.#runMembers(members, transaction, results, () => this.#answer(study));
+      // Not before this group's commit is on its way: answers are put together while the store works.
+      if (this.#settle.has(study)) void this.#pace.breathe().then(() => this.#answer(study));
     };
     try {
       const exists = await this.#runTransaction(
@@ -119,12 +143,19 @@ export class StudyGroups {
         members.map(({ options }) => options),
       );
       const answered = exists ? members.slice(0, results.length) : members;
-      answered.forEach((member, index) => settle(member, exists ? results[index] : undefined));
+      this.#answer(study);
+      const answer = (): void =>
+        answered.forEach((member, index) => settle(member, exists ? results[index] : undefined));
+      this.#settle.set(study, answer);
+      void this.#pace.answerTime().then(() => {
+        if (this.#settle.get(study) === answer) this.#answer(study);
+      });
       return members.slice(answered.length);
     } catch (error) {
       const away = error instanceof StorageUnavailable;
       if (away || members.length === 1) for (const member of members) member.reject(error);
       if (away) throw error;
+      this.#answer(study);
       if (members.length > 1) await this.#runEach(study, members);
       return [];
     }
@@ -145,7 +176,7 @@ export class StudyGroups {
   async #runMembers(
     members: readonly Member[],
     transaction: StudyTransaction,
-    results: Result[],
+    ...[results, answer]: [Result[], () => void]
   ): Promise<void> {
     const { nowMs, breathe } = this.#pace;
     const startedMs = nowMs();
@@ -155,6 +186,7 @@ export class StudyGroups {
       const endedMs = nowMs();
       if (endedMs - startedMs >= groupMsMax) return;
       if (endedMs - breathedMs < breatheMs) continue;
+      answer();
       await breathe();
       breathedMs = nowMs();
     }

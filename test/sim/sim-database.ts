@@ -114,6 +114,7 @@ export class SimDatabase {
     const groups = new StudyGroups((id, body) => this.#inStudy({ process, id, body }), {
       nowMs: () => scheduler.nowMs,
       breathe: () => Promise.resolve(),
+      answerTime: () => Promise.resolve(),
     });
     return new Proxy(this.#store, {
       get: (store, key: keyof Storage) => {
