@@ -13,6 +13,15 @@ describe('random numbers of the trainer', () => {
     expect(new Set(others.map((each) => each.join())).size).toBe(others.length);
   });
 
+  test('filled in pieces are the same stream as word by word', () => {
+    const filled = createRandom(1, 2);
+    const pieces = [3, 0, 1, 5].map((length) => new Uint32Array(length));
+    const first = filled.word();
+    pieces.forEach((piece) => filled.fill(piece));
+    const words = [first, ...pieces.flatMap((piece) => [...piece]), filled.word()];
+    expect(words).toEqual(draws(11, createRandom(1, 2).word));
+  });
+
   test('are uniform, also for neighbouring seeds', () => {
     const { uniform } = createRandom(42);
     const values = draws(40_000, uniform);
@@ -48,6 +57,11 @@ describe('random numbers of the trainer', () => {
     const mask = new Float32Array(200_001);
     fillDropoutMask(mask, rate, createRandom(9));
     const kept = Math.fround(1 / (1 - rate));
+    const { word } = createRandom(9);
+    const expected = draws(5, word).flatMap((bits) => [bits & 0xffff, bits >>> 16]);
+    expect([...mask.slice(0, 10)]).toEqual(
+      expected.map((draw) => (draw < Math.round(rate * 65536) ? 0 : kept)),
+    );
     expect(new Set(mask)).toEqual(new Set([0, kept]));
     const dropped = mask.filter((value) => value === 0).length / mask.length;
     expect(Math.abs(dropped - rate)).toBeLessThan(4 * Math.sqrt((rate * (1 - rate)) / mask.length) + 1e-5);

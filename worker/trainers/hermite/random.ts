@@ -9,6 +9,8 @@ export interface Random {
   readonly uniform: () => number;
   /** Standard normal. */
   readonly normal: () => number;
+  /** The next words of the stream, as many as there is room for: what `word` would give, without its cost per call. */
+  readonly fill: (words: Uint32Array) => void;
 }
 
 /** The SplitMix32 finaliser: spreads neighbouring seeds over all bits. */
@@ -43,11 +45,24 @@ export function createRandom(...seedWords: readonly number[]): Random {
     d = rotate(mixedD, 11);
     return result;
   };
+  const fill = (words: Uint32Array): void => {
+    let [a, b, c, d] = state.map((part) => part | 0) as typeof state;
+    for (let i = 0; i < words.length; i += 1) {
+      words[i] = Math.imul(rotate(Math.imul(b, 5), 7), 9);
+      const mixedC = c ^ a;
+      const mixedD = d ^ b;
+      a ^= mixedD;
+      c = mixedC ^ (b << 9);
+      b ^= mixedC;
+      d = rotate(mixedD, 11);
+    }
+    state.splice(0, 4, a, b, c, d);
+  };
   const uniform = (): number => word() / 2 ** 32;
   /** Box–Muller; one value per call keeps the stream simple. */
   const normal = (): number =>
     Math.sqrt(-2 * Math.log((word() + 1) / 2 ** 32)) * Math.cos(2 * Math.PI * uniform());
-  return { word, uniform, normal };
+  return { word, uniform, normal, fill };
 }
 
 /** Shuffles in place (Fisher–Yates). */
@@ -60,13 +75,24 @@ export function shuffle(items: Int32Array, random: Random): void {
   }
 }
 
+/** Words that are drawn at a time for masks. */
+const maskWords = new Uint32Array(1024);
+
 /** Fills `mask` for inverted dropout: 1/(1−rate) with probability 1−rate, else 0. Two entries per random word. */
 export function fillDropoutMask(mask: Float32Array, rate: number, random: Random): void {
   const threshold = Math.round(rate * 65536);
-  const kept = 1 / (1 - rate);
-  for (let i = 0; i < mask.length; i += 2) {
-    const word = random.word();
-    mask[i] = (word & 0xffff) < threshold ? 0 : kept;
-    if (i + 1 < mask.length) mask[i + 1] = word >>> 16 < threshold ? 0 : kept;
+  // Chosen by index, not by a branch, which a processor cannot foresee.
+  const entries = Float32Array.of(0, 1 / (1 - rate));
+  const entryOf = (draw: number): number => entries[(threshold - 1 - draw) >>> 31] ?? NaN;
+  for (let start = 0; start < mask.length; start += 2 * maskWords.length) {
+    const words = maskWords.subarray(0, Math.min(maskWords.length, Math.ceil((mask.length - start) / 2)));
+    random.fill(words);
+    for (let i = 0; i < words.length; i += 1) {
+      const word = words[i] ?? 0;
+      const entry = start + 2 * i;
+      mask[entry] = entryOf(word & 0xffff);
+      // Past the end of an odd mask this is ignored.
+      mask[entry + 1] = entryOf(word >>> 16);
+    }
   }
 }
