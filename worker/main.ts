@@ -18,12 +18,14 @@ import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/se
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
 import { childTrainers } from './trainers/protocol.js';
+import { adapterVariable } from './trainers/runtime/webgpu/adapter.js';
 
 interface StartOptions extends ChannelFlags {
   readonly coordinator: string;
   readonly study?: string;
   readonly slots: number;
   readonly runtime: string;
+  readonly adapter?: string;
   readonly gpu: GpuChoice;
   readonly sharedGpu: boolean;
   readonly memory?: number;
@@ -120,7 +122,13 @@ const metricsSecurityOf = (options: StartOptions): MonitorSecurity => ({
   tokenFile: options.metricsTokenFile ?? null,
 });
 
+/** Trainer processes inherit the environment, and read the adapter from it. */
+function rememberAdapter(adapter: string | undefined): void {
+  if (adapter !== undefined) process.env[adapterVariable] = adapter;
+}
+
 async function start(options: StartOptions): Promise<void> {
+  rememberAdapter(options.adapter);
   const config: WorkerConfig = Object.freeze({
     coordinator: options.coordinator,
     security: readChannel(options, options.coordinator, systemClock.nowMs()),
@@ -224,6 +232,12 @@ startCommand
     new Option('--runtime <name>', 'training runtime: auto or a name').default('auto').env('PARZEN_RUNTIME'),
   )
   .addOption(
+    new Option(
+      '--adapter <name>',
+      "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
+    ).env(adapterVariable),
+  )
+  .addOption(
     new Option('--gpu <which>', 'auto, none, an index, or a UUID')
       .default({ kind: 'auto' } satisfies GpuChoice, 'auto')
       .env('PARZEN_GPU')
@@ -305,6 +319,7 @@ startCommand
 interface DoctorFlags {
   readonly golden?: string;
   readonly runtime: string;
+  readonly adapter?: string;
   readonly json: boolean;
 }
 
@@ -317,8 +332,15 @@ program
       .default('auto')
       .env('PARZEN_RUNTIME'),
   )
+  .addOption(
+    new Option(
+      '--adapter <name>',
+      "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
+    ).env(adapterVariable),
+  )
   .option('--json', 'print one JSON object', false)
-  .action(async ({ golden, runtime, json }: DoctorFlags) => {
+  .action(async ({ golden, runtime, adapter, json }: DoctorFlags) => {
+    rememberAdapter(adapter);
     // Only here: a worker that starts need not read the code of all checks.
     const { runDoctor } = await import('./doctor/run-doctor.js');
     const ok = await runDoctor({
