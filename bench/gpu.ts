@@ -1,6 +1,6 @@
 /**
  * `npm run bench:gpu`: everything that can only be shown on a GPU, each stage in a process of its own with a bounded time:
- * the adapter, golden figures, replayed against fresh steps, seconds per optimiser step of three models beside PyTorch on the same
+ * the adapter, every fused op against its reference, golden figures, replayed against fresh steps, seconds per optimiser step of three models beside PyTorch on the same
  * GPU, memory over many steps, forced out-of-memory, whole trials. Ends with exit code 1 when a check failed.
  *
  * Options: --golden DIR, --configs small,median,large, --steps N, --only STAGE,STAGE, --patience N (times as long for every stage:
@@ -36,6 +36,10 @@ const oomBytesMax = Number(values['oom-gib']) * 2 ** 30;
 /** In the order in which they run. A figure that a stage is for goes out as a line that begins with `{`. */
 const stages: Readonly<Record<string, { readonly seconds: number; readonly run: Stage }>> = {
   adapter: { seconds: 30, run: () => checks.showAdapter(say) },
+  ops: {
+    seconds: 40,
+    run: async () => [await checks.checkOps(say), await checks.checkNaN(say)].every(Boolean),
+  },
   golden: {
     seconds: 60,
     run: () =>
@@ -44,6 +48,7 @@ const stages: Readonly<Record<string, { readonly seconds: number; readonly run: 
         'model_b.json',
         'model_c.json',
         'train_small.json',
+        'fold_train.json',
       ]),
   },
   ...Object.fromEntries(

@@ -13,6 +13,13 @@ import { verdictLine } from '../../worker/doctor/golden/check-folder.js';
 import { ChildTrainer, type AttemptResult } from '../../worker/trainers/child-trainer.js';
 import type { TrialJob } from '../../worker/trainers/port.js';
 import {
+  deviation,
+  evaluateOp,
+  inputsOf,
+  opCases,
+} from '../../worker/trainers/runtime/op-contract.test-helper.js';
+import { referenceOps } from '../../worker/trainers/runtime/reference-ops.js';
+import {
   createWebgpuRuntime,
   type WebgpuRuntime,
 } from '../../worker/trainers/runtime/webgpu/webgpu-runtime.js';
@@ -50,6 +57,48 @@ export async function checkGolden(say: Say, folder: string, files: readonly stri
     say(`golden     ${verdictLine({ file, result })}  [${((performance.now() - start) / 1e3).toFixed(1)} s]`);
   }
   return passed;
+}
+
+/** Every fused op against its body in TensorFlow.js operations, both on the GPU: value and gradients. */
+export async function checkOps(say: Say): Promise<boolean> {
+  const runtime = await createWebgpuRuntime();
+  const reference = referenceOps(runtime.tf);
+  let worst = { deviation: 0, name: '' };
+  for (const op of opCases) {
+    const inputs = inputsOf(op);
+    const [kernels, expected] = [
+      await evaluateOp(runtime, runtime, op, inputs),
+      await evaluateOp(runtime, reference, op, inputs),
+    ];
+    const pairs = [
+      [kernels.value, expected.value] as const,
+      ...kernels.gradients.map((gradient, i) => [gradient, expected.gradients[i] ?? gradient] as const),
+    ];
+    for (const [actual, wanted] of pairs) {
+      const found = deviation(actual, wanted);
+      if (!(found <= worst.deviation)) worst = { deviation: found, name: op.name };
+      if (!(found < 2e-5)) say(`MISS       ${op.name}: ${found.toPrecision(2)}`);
+    }
+  }
+  await runtime.flushErrors();
+  const passed = worst.deviation < 2e-5;
+  const largest = `${worst.deviation.toPrecision(2)} (${worst.name})`;
+  say(`ops        ${passed ? 'ok  ' : 'MISS'} ${opCases.length} cases, largest deviation ${largest}`);
+  return passed;
+}
+
+/** What diverged must stay visible: NaN in, NaN out, for every op. */
+export async function checkNaN(say: Say): Promise<boolean> {
+  const runtime = await createWebgpuRuntime();
+  const hidden: string[] = [];
+  for (const op of opCases) {
+    const inputs = inputsOf(op).map((values) => values.fill(NaN));
+    const { value } = await evaluateOp(runtime, runtime, op, inputs);
+    if (!value.every(Number.isNaN)) hidden.push(op.name);
+  }
+  await runtime.flushErrors();
+  say(`nan        ${hidden.length === 0 ? 'ok  ' : 'MISS'} ${opCases.length} cases ${hidden.join('; ')}`);
+  return hidden.length === 0;
 }
 
 /** Replayed steps must leave the parameters that steps made anew leave; on every configuration. */
@@ -136,7 +185,7 @@ export async function measureSteps(
   const total = kernels.reduce((sum, { microseconds }) => sum + microseconds, 0);
   const dispatches = kernels.reduce((sum, kernel) => sum + kernel.dispatches, 0);
   say(`profile    ${name}: ${dispatches} dispatches, ${total.toFixed(0)} µs one by one`);
-  for (const kernel of kernels.slice(0, 16))
+  for (const kernel of kernels.filter(({ microseconds }) => microseconds >= 0.05).slice(0, 6))
     say(
       `             ${kernel.microseconds.toFixed(1).padStart(8)} µs  ${String(kernel.dispatches).padStart(3)} × ${kernel.kernel}`,
     );

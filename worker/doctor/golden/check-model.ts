@@ -57,9 +57,9 @@ function intermediates({ network, parameters, inputs, rows }: Pass): Readonly<Re
     const columns = (tensor: Tensor, from: number, to: number): Tensor =>
       tf.slice(tensor, [0, from], [rows.length, to - from]);
     return {
-      ...(lstmHidden === null ? {} : { lstm_last_hidden: columns(pass.blockInput, 0, lstmHidden) }),
-      block_features: columns(pass.blockOutput, 0, width),
-      jacobian_trace: columns(pass.blockOutput, width, width + 1),
+      ...(lstmHidden === null ? {} : { lstm_last_hidden: columns(pass.features, 0, lstmHidden) }),
+      block_features: columns(pass.features, width, 2 * width),
+      jacobian_trace: columns(pass.features, 2 * width, 2 * width + 1),
       pre_head_linear: pass.linear,
       pre_head_layernorm: pass.normed,
       pre_head_out: pass.activated,

@@ -1,5 +1,5 @@
 /** The network of hermite-model.md §7 on a runtime, from the stacked parameters to the three outputs. */
-import { at, differentiable } from '../runtime/differentiable.js';
+import { at } from '../runtime/differentiable.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import type { Layout, StackedName } from './layout.js';
@@ -23,26 +23,21 @@ export interface DropoutMasks {
 export interface ModelPass {
   /** [B,3]: mu, logvar (not yet clamped), logit. */
   readonly outputs: Tensor;
-  /** [B,D]: last LSTM state and context. */
-  readonly blockInput: Tensor;
-  /** [B,D+1]: S(s) and J(s). */
-  readonly blockOutput: Tensor;
+  /** [B,2D+1]: the block's input s (last LSTM state and context), S(s) and J(s). */
+  readonly features: Tensor;
   /** [B,K] each: before LayerNorm, after it, after GELU (before dropout). */
   readonly linear: Tensor;
   readonly normed: Tensor;
   readonly activated: Tensor;
 }
 
-const layerNormEpsilon = 1e-5;
-
 /** Splits the flat vector into the stacked tensors of `layout`, at which gradients are taken. */
 export function splitParameters(runtime: Runtime, layout: Layout, flat: Tensor): Tensor[] {
-  const { tf } = runtime;
-  const pieces = tf.split(
+  const pieces = runtime.split(
     flat,
     layout.stacked.map((range) => range.size),
   );
-  return pieces.map((piece, i) => tf.reshape(piece, [...at(layout.stacked, i).shape]));
+  return pieces.map((piece, i) => runtime.tf.reshape(piece, [...at(layout.stacked, i).shape]));
 }
 
 type Lookup = (name: StackedName) => Tensor;
@@ -70,54 +65,12 @@ function encode(runtime: Runtime, layout: Layout, parameter: Lookup, input: Mode
   return tf.concat([lastHidden, input.context], 1);
 }
 
-/**
- * LayerNorm of x [B,K] with biased variance. With n = (x − mean)/sd and g = dy·gain its gradient is
- * dx = (g − mean g − n·mean(g·n))/sd, dgain = Σ_b dy·n, dshift = Σ_b dy; means run over K.
- */
-function layerNorm({ tf }: Runtime, x: Tensor, gain: Tensor, shift: Tensor): Tensor {
-  return differentiable(tf, [x, gain, shift], (inputs) => {
-    const [values, scale] = [at(inputs, 0), at(inputs, 1)];
-    const centred = tf.sub(values, tf.mean(values, 1, true));
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), layerNormEpsilon));
-    const normed = tf.mul(centred, inverse);
-    return {
-      value: tf.add(tf.mul(normed, scale), at(inputs, 2)),
-      saved: [normed, inverse, scale],
-      gradient: (dy, saved) => {
-        const [n, perRow, kept] = [at(saved, 0), at(saved, 1), at(saved, 2)];
-        const g = tf.mul(dy, kept);
-        const share = tf.mul(n, tf.mean(tf.mul(g, n), 1, true));
-        const dx = tf.mul(tf.sub(tf.sub(g, tf.mean(g, 1, true)), share), perRow);
-        return [dx, tf.sum(tf.mul(dy, n), 0), tf.sum(dy, 0)];
-      },
-    };
-  });
-}
-
-/** Inner products of hidden [B,N·K] with w [N,K], head by head: [B,N]. */
-function perHeadProducts({ tf }: Runtime, hidden: Tensor, w: Tensor): Tensor {
-  return differentiable(tf, [hidden, w], (inputs) => {
-    const weights = at(inputs, 1);
-    const [heads = 0, width = 0] = weights.shape;
-    const parted = tf.reshape(at(inputs, 0), [-1, heads, width]);
-    return {
-      value: tf.sum(tf.mul(parted, weights), 2),
-      saved: [parted, weights],
-      gradient: (dy, saved) => {
-        const perHead = tf.expandDims(dy, 2);
-        const dHidden = tf.mul(perHead, at(saved, 1));
-        return [tf.reshape(dHidden, [-1, heads * width]), tf.sum(tf.mul(perHead, at(saved, 0)), 0)];
-      },
-    };
-  });
-}
-
 /** The three heads at once: their first layers are stacked, their last ones are row-wise inner products. */
 function heads(runtime: Runtime, parameter: Lookup, shared: Tensor, mask: Tensor | null): Tensor {
   const { tf } = runtime;
   const hidden = runtime.gelu(runtime.linear(shared, parameter('heads.w1'), parameter('heads.b1')));
   const dropped = mask === null ? hidden : tf.mul(hidden, mask);
-  return tf.add(perHeadProducts(runtime, dropped, parameter('heads.w2')), parameter('heads.b2'));
+  return runtime.headOutputs(dropped, parameter('heads.w2'), parameter('heads.b2'));
 }
 
 /**
@@ -138,12 +91,11 @@ export function forward(
     version,
     positiveRows: mapsA * hidden,
   });
-  const blockOutput = tf.add(block, tf.concat([parameter('block.bias'), tf.zeros([1])]));
-  const features = tf.concat([blockInput, blockOutput], 1);
+  const features = runtime.blockFeatures(blockInput, block, parameter('block.bias'));
   const preNorm = runtime.linear(features, parameter('shared.w'), parameter('shared.b'));
-  const normed = layerNorm(runtime, preNorm, parameter('norm.gain'), parameter('norm.shift'));
+  const normed = runtime.layerNorm(preNorm, parameter('norm.gain'), parameter('norm.shift'));
   const activated = runtime.gelu(normed);
   const shared = pass.masks === null ? activated : tf.mul(activated, pass.masks.shared);
   const outputs = heads(runtime, parameter, shared, pass.masks?.heads ?? null);
-  return { outputs, blockInput, blockOutput, linear: preNorm, normed, activated };
+  return { outputs, features, linear: preNorm, normed, activated };
 }

@@ -1,14 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Runtime } from '../runtime/runtime.js';
 import { createWasmRuntime } from '../runtime/wasm-runtime.js';
-import {
-  lossTensor,
-  lossTerms,
-  rawSignScale,
-  readOutputs,
-  emptyOutputs,
-  type LossSettings,
-} from './losses.js';
+import { lossTerms, rawSignScale, readOutputs, emptyOutputs, type LossSettings } from './losses.js';
 
 const settings: LossSettings = {
   regWeight: 0.7,
@@ -29,12 +22,9 @@ beforeAll(async () => {
 /** Loss tensor, its gradient with respect to the outputs, and the same loss in doubles. */
 function evaluate(loss: LossSettings, outputs: readonly (readonly number[])[], y: readonly number[]) {
   const { tf } = runtime;
-  const { value, grad } = tf.valueAndGrad((x) =>
-    lossTensor(runtime, loss, x, {
-      y: tf.tensor1d([...y]),
-      direction: tf.tensor1d(y.map((target) => (target > 0 ? 1 : -1))),
-    }),
-  )(tf.tensor2d(outputs.map((row) => [...row])));
+  const { value, grad } = tf.valueAndGrad((x) => runtime.loss(x, tf.tensor1d([...y]), loss))(
+    tf.tensor2d(outputs.map((row) => [...row])),
+  );
   const read = emptyOutputs(y.length);
   readOutputs(Float32Array.from(outputs.flat()), read, 0);
   return {

@@ -116,9 +116,9 @@ describe.skipIf(!goldenPresent).each(['model_a.json', 'model_b.json', 'model_c.j
         runtime.tf.slice(tensor, [0, from], [rows.length, to - from]).dataSync();
       const expected = golden.outputs.intermediate_f64;
       const figures: [string, ArrayLike<number>][] = [
-        ['lstm_last_hidden', columns(pass.blockInput, 0, layout.shape.lstmHidden!)],
-        ['block_features', columns(pass.blockOutput, 0, width)],
-        ['jacobian_trace', columns(pass.blockOutput, width, width + 1)],
+        ['lstm_last_hidden', columns(pass.features, 0, layout.shape.lstmHidden!)],
+        ['block_features', columns(pass.features, width, 2 * width)],
+        ['jacobian_trace', columns(pass.features, 2 * width, 2 * width + 1)],
         ['pre_head_linear', pass.linear.dataSync()],
         ['pre_head_layernorm', pass.normed.dataSync()],
         ['pre_head_out', pass.activated.dataSync()],

@@ -4,7 +4,7 @@ import type { Runtime } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import { forward, splitParameters, type DropoutMasks, type ModelInput } from './forward.js';
 import type { Layout } from './layout.js';
-import { emptyOutputs, lossTensor, readOutputs, type LossSettings, type Outputs } from './losses.js';
+import { emptyOutputs, readOutputs, type LossSettings, type Outputs } from './losses.js';
 import { candleFeatures } from './model-shape.js';
 
 /** Scaled samples, wherever they come from. */
@@ -77,14 +77,13 @@ export function gradientOf(
     input: { sequence: at(batch, 0), context: at(batch, 1) },
     masks: shared === undefined || heads === undefined ? null : { shared, heads },
   };
-  const targets = { y, direction: tf.sub(tf.mul(tf.step(y), 2), 1) };
   const kept: Tensor[] = [];
   const { grads } = tf.valueAndGrads((...pieces) => {
     const { outputs } = forward(runtime, layout, pieces, pass);
     kept.push(tf.keep(outputs));
-    return lossTensor(runtime, settings, outputs, targets);
+    return runtime.loss(outputs, y, settings);
   })(splitParameters(runtime, layout, parameters));
-  return { gradient: tf.concat(grads.map((grad) => tf.reshape(grad, [-1]))), outputs: at(kept, 0) };
+  return { gradient: runtime.join(grads), outputs: at(kept, 0) };
 }
 
 /** `gradientOf` a batch; both tensors belong to the caller. */

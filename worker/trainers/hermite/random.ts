@@ -46,17 +46,18 @@ export function createRandom(...seedWords: readonly number[]): Random {
     return result;
   };
   const fill = (words: Uint32Array): void => {
-    let [a, b, c, d] = state.map((part) => part | 0) as typeof state;
+    // Variables of this function stay in registers.
+    let [p, q, r, s] = [a, b, c, d];
     for (let i = 0; i < words.length; i += 1) {
-      words[i] = Math.imul(rotate(Math.imul(b, 5), 7), 9);
-      const mixedC = c ^ a;
-      const mixedD = d ^ b;
-      a ^= mixedD;
-      c = mixedC ^ (b << 9);
-      b ^= mixedC;
-      d = rotate(mixedD, 11);
+      words[i] = Math.imul(rotate(Math.imul(q, 5), 7), 9);
+      const mixedR = r ^ p;
+      const mixedS = s ^ q;
+      r = mixedR ^ (q << 9);
+      p ^= mixedS;
+      q ^= mixedR;
+      s = rotate(mixedS, 11);
     }
-    state.splice(0, 4, a, b, c, d);
+    [a, b, c, d] = [p, q, r, s];
   };
   const uniform = (): number => word() / 2 ** 32;
   /** Box–Muller; one value per call keeps the stream simple. */

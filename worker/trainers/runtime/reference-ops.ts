@@ -6,6 +6,7 @@
 import { at, differentiable } from './differentiable.js';
 import { referenceHermiteBlock } from './reference-hermite.js';
 import { referenceLstmLast } from './reference-lstm.js';
+import { referenceSmallOps } from './reference-small-ops.js';
 import type { AdamWVectors, RuntimeOps } from './runtime.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
 
@@ -65,6 +66,7 @@ export function referenceAdamW(
 export function referenceOps(tf: TensorFlow): RuntimeOps {
   const product = (a: Tensor, b: Tensor): Tensor => tf.matMul(a, b);
   return {
+    ...referenceSmallOps(tf),
     linear: (x, weight, bias) => linear(tf, x, weight, bias),
     gelu: (x) => gelu(tf, x),
     lstmLast: (x, weights) => referenceLstmLast(tf, product, x, weights),

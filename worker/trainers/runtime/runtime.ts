@@ -6,6 +6,7 @@
  * than seven inputs, no gradient of `gather`, no `slice` of large tensors, no `fused.*`; read values back once per
  * evaluation, not once per op.
  */
+import type { LossSettings } from './loss-settings.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
 
 /**
@@ -66,6 +67,30 @@ export interface Runtime {
   /** x·½(1 + erf(x/√2)), any shape. */
   gelu(x: Tensor): Tensor;
 
+  /** LayerNorm over the columns of `x` [B,K] with biased variance and ε = 1e-5; `gain` and `shift` [K]. */
+  layerNorm(x: Tensor, gain: Tensor, shift: Tensor): Tensor;
+
+  /**
+   * What the shared layer sees (hermite-model.md §7.5): the block's input `s` [B,D] beside its output `block` [B,D+1], to whose
+   * first D columns `bias` [D] is added. Result [B,2D+1].
+   */
+  blockFeatures(s: Tensor, block: Tensor, bias: Tensor): Tensor;
+
+  /** The last layers of n heads: column h is the product of the h-th part of `hidden` [B,n·K] with row h of `weight` [n,K], plus `bias` [n]. */
+  headOutputs(hidden: Tensor, weight: Tensor, bias: Tensor): Tensor;
+
+  /**
+   * The mean loss of a batch (hermite-model.md §8), a scalar with gradient to `outputs` [B,3]: mu, log variance not yet clamped,
+   * logit. `y` [B] is data.
+   */
+  loss(outputs: Tensor, y: Tensor, settings: LossSettings): Tensor;
+
+  /** A vector in pieces of these sizes, which add up to its own. No gradient. */
+  split(flat: Tensor, sizes: readonly number[]): Tensor[];
+
+  /** All entries of the tensors, one after another, as a vector. No gradient. */
+  join(pieces: readonly Tensor[]): Tensor;
+
   /**
    * Global clipping and one AdamW step on flat vectors (hermite-model.md §9). `rates` holds the numbers of `adamWRates`
    * (optimiser.ts) in a tensor, because they change from step to step and a compiled step does not.
@@ -105,5 +130,11 @@ export interface LstmWeights {
   readonly bias: Tensor;
 }
 
+/** The small ops: a runtime without kernels of its own for them takes the reference (reference-small-ops.ts). */
+export type SmallOps = Pick<
+  Runtime,
+  'layerNorm' | 'blockFeatures' | 'headOutputs' | 'loss' | 'split' | 'join'
+>;
+
 /** The fused ops of a runtime: everything that has a body per backend. */
-export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'linear' | 'gelu' | 'adamW'>;
+export type RuntimeOps = Pick<Runtime, 'lstmLast' | 'hermiteBlock' | 'linear' | 'gelu' | 'adamW'> & SmallOps;

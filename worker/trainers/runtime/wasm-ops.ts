@@ -6,7 +6,7 @@ import { assert } from '../../../shared/core/assert.js';
 import { at, differentiable, type Evaluation } from './differentiable.js';
 import { derivativeFactor } from './reference-hermite.js';
 import { referenceAdamW } from './reference-ops.js';
-import type { HermiteOptions, RuntimeOps } from './runtime.js';
+import type { HermiteOptions, RuntimeOps, SmallOps } from './runtime.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
 import type { KernelInstance } from './wasm-kernels.js';
 
@@ -258,7 +258,7 @@ function heapBackend(tf: TensorFlow): HeapBackend {
 }
 
 /** The kernels' instances, one per op that keeps state between forward and backward, and one for the others. */
-export interface WasmOps extends RuntimeOps {
+export interface WasmOps extends Omit<RuntimeOps, keyof SmallOps> {
   memoryBytes(): number;
 }
 

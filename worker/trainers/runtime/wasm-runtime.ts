@@ -1,4 +1,5 @@
 import type { Runtime, RuntimeFailure } from './runtime.js';
+import { referenceSmallOps } from './reference-small-ops.js';
 import { tidied } from './tidied.js';
 import { loadTensorFlow, loadTensorFlowWasm, resolvePackageFile, type TensorFlow } from './tensorflow.js';
 import { loadKernels } from './wasm-kernels.js';
@@ -80,6 +81,7 @@ export async function createWasmRuntime(): Promise<Runtime> {
     name: 'wasm',
     description: 'one CPU core through WebAssembly SIMD',
     tf,
+    ...referenceSmallOps(tf),
     lstmLast: (x, weights) => ops.lstmLast(x, weights),
     hermiteBlock: (s, v, coefficients, options) => ops.hermiteBlock(s, v, coefficients, options),
     linear: (x, weight, bias) => ops.linear(x, weight, bias),

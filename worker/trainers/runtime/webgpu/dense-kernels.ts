@@ -45,7 +45,8 @@ export const linearWeightGradient = (inputs: number, outputs: number): Kernel =>
 /** Entries of a vector per workgroup of the kernels below. */
 export const vectorGroup = 256;
 
-const elementwise = (body: string): string => `
+/** One thread per entry; `P.batch` counts them. */
+export const elementwise = (body: string): string => `
 @compute @workgroup_size(${vectorGroup})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let i = id.x;

@@ -4,53 +4,16 @@ import { at, differentiable, type Evaluation } from '../differentiable.js';
 import type { HermiteOptions, RuntimeOps } from '../runtime.js';
 import type { Tensor } from '../tensorflow.js';
 import * as dense from './dense-kernels.js';
-import type { Gpu, Kernel } from './gpu.js';
+import type { Gpu } from './gpu.js';
 import * as block from './hermite-kernels.js';
 import * as lstm from './lstm-kernels.js';
-import { tilesOf, type SplitProduct } from './product.js';
+import { tilesOf } from './product.js';
+import { webgpuSmallOps } from './small-ops.js';
+import { vectorGroups, Work } from './work.js';
 
 /** Settings that trade speed for certainty; `plain` is for devices whose compiler cannot cope with the fast kernel. */
 export interface OpSettings {
   readonly plainLstm: boolean;
-}
-
-/** Threads of the kernels that finish a split product. */
-const sumGroup = 64;
-
-/** Names that the work on one op gives to its dispatches. */
-class Work {
-  readonly gpu: Gpu;
-  readonly batch: number;
-
-  constructor(gpu: Gpu, batch: number) {
-    this.gpu = gpu;
-    this.batch = batch;
-  }
-
-  /** One dispatch; operands are tensors or scratch buffers in the order of the bindings. */
-  run(
-    kernel: Kernel,
-    operands: readonly (Tensor | GPUBuffer)[],
-    groups: readonly [number, number?, number?],
-  ): void {
-    const tensors = operands.filter((operand): operand is Tensor => !(operand instanceof GPUBuffer));
-    const buffers = operands.map((operand) =>
-      operand instanceof GPUBuffer ? operand : this.gpu.buffer(operand),
-    );
-    this.gpu.run({ kernel, buffers, batch: this.batch, groups }, tensors);
-  }
-
-  /** A split product of `entries` results: the partial sums, then the results into `results`. */
-  split(
-    product: SplitProduct,
-    operands: readonly (Tensor | GPUBuffer)[],
-    plan: { readonly tiles: readonly [number, number]; readonly chunks: number; readonly entries: number },
-    results: readonly Tensor[],
-  ): void {
-    const partial = this.gpu.scratch('partial sums', plan.chunks * plan.entries);
-    this.run(product.partial, [...operands, partial], [...plan.tiles, plan.chunks]);
-    this.run(product.sum, [...results, partial], [Math.ceil(plan.entries / sumGroup)]);
-  }
 }
 
 /** The state of a forward pass lives in scratch buffers, so a gradient can only be taken of the latest one, once. */
@@ -210,8 +173,6 @@ function linearOp(gpu: Gpu): RuntimeOps['linear'] {
   return (x, weight, bias) => differentiable(gpu.tf, [x, weight, bias], evaluate);
 }
 
-const vectorGroups = (size: number): readonly [number] => [Math.ceil(size / dense.vectorGroup)];
-
 function geluOp(gpu: Gpu): RuntimeOps['gelu'] {
   const evaluate = (tensors: readonly Tensor[]): Evaluation => {
     const x = at(tensors, 0);
@@ -253,4 +214,5 @@ export const webgpuOps = (gpu: Gpu, settings: OpSettings): RuntimeOps => ({
   linear: linearOp(gpu),
   gelu: geluOp(gpu),
   adamW: adamWOp(gpu),
+  ...webgpuSmallOps(gpu),
 });
