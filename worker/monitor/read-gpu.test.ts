@@ -67,6 +67,19 @@ describe('what a GPU says of itself', () => {
     });
   });
 
+  it('is all there on a whole card', async () => {
+    const { device, identity, reading } = await onMachine('h200');
+    expect(device).toMatchObject({ name: 'NVIDIA H200', memoryBytes: 143_771 * mebibyte });
+    expect(identity).toMatchObject({ uuid: device.uuid, migProfile: '', driver: '580.159.04' });
+    expect(reading).toEqual({
+      ...{ memoryUsedBytes: 0, memoryTotalBytes: 143_771 * mebibyte, utilisation: 0, celsius: 35 },
+      ...{ watts: 77.28, eccCorrected: 0, eccUncorrected: 0 },
+    });
+    const run = recordedNvidiaSmi('h200');
+    expect(await readCudaVersion(run)).toBe('13.0');
+    expect(await readings('GPU-00000000-0000-0000-0000-000000000000', run)).toEqual([null]);
+  });
+
   it('goes away and comes back with the driver', async () => {
     const machine = recordedNvidiaSmi('two-cards-one-in-mig-mode');
     let calls = 0;
