@@ -16,6 +16,9 @@ import { TrialStopped } from '../../worker/trainers/port.js';
 import type { Runtime } from '../../worker/trainers/runtime/runtime.js';
 import { batchRows, paramsOf, shapeOf, type ConfigurationName } from './configurations.js';
 
+/** More than any measurement takes. */
+const stepsMax = 1_000_000;
+
 const settings: FoldSettings = {
   loss: {
     ...{ regWeight: 1, clsWeight: 1, uncWeight: 0.1, signWeight: 0.1 },
@@ -26,7 +29,7 @@ const settings: FoldSettings = {
   warmup: 0.1,
   batchSize: batchRows,
   dropout: 0.1,
-  budget: { kind: 'steps', steps: 1_000_000, evalEverySteps: 1_000_000 },
+  budget: { kind: 'steps', steps: stepsMax, evalEverySteps: stepsMax },
   earlyStopping: { patience: 0, minDelta: 0 },
   earlyStopMetric: 'loss',
   probSource: 'logit',
@@ -61,11 +64,15 @@ const cpuSeconds = (): number => {
   return (user + system) / 1e6;
 };
 
-/** Trains on noise; `beforeStep` is called before each step with how many were done, and ends the training by returning true. */
+/**
+ * Trains on noise; `beforeStep` is called before each step with how many were done, and ends the training by returning true. With
+ * looks every so many steps it is called once more before each of them.
+ */
 async function train(
   runtime: Runtime,
   shape: ModelShape,
   beforeStep: (done: number) => boolean,
+  evalEverySteps = stepsMax,
 ): Promise<void> {
   const layout = parameterLayout(shape);
   const { inputs, y } = noise(shape);
@@ -78,7 +85,7 @@ async function train(
   try {
     const run = {
       network: { runtime, layout },
-      settings,
+      settings: { ...settings, budget: { kind: 'steps', steps: stepsMax, evalEverySteps } as const },
       data: { inputs, train: { rows, y }, earlyStop: few },
     };
     await trainFold({ ...run, initial: initialParameters(layout, createRandom(1, 1)), random, pause });
@@ -121,22 +128,27 @@ export interface MemoryMark {
   readonly tensors: number;
 }
 
-/** Memory every hundred steps of `steps`. */
+/** Memory every hundred steps of `steps`, with a look every ten as in v6-stage1 (until then the outputs of the steps are kept). */
 export async function memoryOverSteps(
   runtime: Runtime,
   shape: ModelShape,
   steps: number,
 ): Promise<MemoryMark[]> {
   const marks: MemoryMark[] = [];
-  await train(runtime, shape, (done) => {
-    if (done > 0 && done % 100 === 0)
-      marks.push({
-        steps: done,
-        residentBytes: process.memoryUsage.rss(),
-        tensors: runtime.memory().tensors,
-      });
-    return done >= steps;
-  });
+  const stepsPerLook = 10;
+  await train(
+    runtime,
+    shape,
+    (pauses) => {
+      const done = (pauses / (stepsPerLook + 1)) * stepsPerLook;
+      if (done > 0 && done % 100 === 0) {
+        const { tensors } = runtime.memory();
+        marks.push({ steps: done, residentBytes: process.memoryUsage.rss(), tensors });
+      }
+      return done >= steps;
+    },
+    stepsPerLook,
+  );
   return marks;
 }
 
