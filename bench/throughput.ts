@@ -38,8 +38,9 @@ const seconds = Number(options.seconds);
 /** The compilers of all processes need to see the code first. */
 const warmUpSeconds = Math.min(3, seconds);
 
-const number = (value: number, digits: number, width: number): string =>
-  value.toFixed(digits).padStart(width);
+/** Null is what NaN becomes between processes: nothing was measured. */
+const number = (value: number | null, digits: number, width: number): string =>
+  (value ?? NaN).toFixed(digits).padStart(width);
 
 function line(store: string, sampler: string, workers: number, measured: Measured): string {
   const { trials, calls, commits } = measured;
