@@ -275,18 +275,31 @@ const isStorageMutant = (name: MutantName): name is keyof typeof storageMutants 
 
 const isContextMutant = (name: MutantName): name is keyof typeof contextMutants => name in contextMutants;
 
-/** Transactions that run twice, and in which calls meet: a history leans on what was rolled back. */
-const crowded: Weather = {
-  ...{ ...calm, conflict: 0.5, happeningEveryMs: 2_000 },
-  happening: { ...calm.happening, 'database-slow': 1 },
+/** Weather for mutants that hardly ever show in that of a seed. */
+const weathers: Partial<Record<MutantName, Weather>> = {
+  // Transactions that run twice, and in which calls meet: a history leans on what was rolled back.
+  'history-always-true': {
+    ...{ ...calm, conflict: 0.5, happeningEveryMs: 2_000 },
+    happening: { ...calm.happening, 'database-slow': 1 },
+  },
+  // A database that goes away in the middle of long transactions.
+  'rollback-acknowledged': {
+    ...{ ...calm, happeningEveryMs: 2_000 },
+    happening: { ...calm.happening, 'database-slow': 1, 'database-down': 1 },
+  },
 };
 
 /** Every mutant by name. */
-export const mutantOf = (name: MutantName): Mutant =>
+export const mutantOf = (name: MutantName): Mutant => {
+  const weather = weathers[name];
+  return { ...changeOf(name), ...(weather === undefined ? {} : { weather }) };
+};
+
+const changeOf = (name: MutantName): Mutant =>
   isStorageMutant(name)
     ? { storage: storageMutants[name] }
     : isContextMutant(name)
-      ? { context: contextMutants[name], ...(name === 'history-always-true' ? { weather: crowded } : {}) }
+      ? { context: contextMutants[name] }
       : { calls: callMutants[name] };
 
 /** Sets the end of a lease, forwards or backwards. */
