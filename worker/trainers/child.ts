@@ -61,9 +61,26 @@ const isChildTrainer = (name: string): name is ChildTrainerName =>
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** What became of one job, as the message that says so. What no trainer has classified is looked at for lack of memory. */
-async function outcomeOf(
-  { trainer, peakMemory }: LoadedTrainer,
+/** Whether the message says something about the model, which only a device in order can tell. */
+const speaksOfModel = (outcome: FromChild): boolean =>
+  outcome.type === 'done' ||
+  (outcome.type === 'failed' && (outcome.reason === 'diverged' || outcome.reason === 'infeasible'));
+
+/** What became of one job, as the message that says so; nothing about the model once the device has failed. */
+export async function outcomeOf(
+  loaded: Pick<LoadedTrainer, 'trainer' | 'peakMemory' | 'healthy'>,
+  job: TrialJob,
+  report: Parameters<Trainer['run']>[1],
+): Promise<FromChild> {
+  const outcome = await toldBy(loaded, job, report);
+  if (loaded.healthy() || !speaksOfModel(outcome)) return outcome;
+  const message = 'the device failed while the trial ran; nothing it computed counts';
+  return { type: 'failed', reason: 'error', message, peakMemoryBytes: loaded.peakMemory() };
+}
+
+/** What the trainer says. What it has not classified is looked at for lack of memory. */
+async function toldBy(
+  { trainer, peakMemory }: Pick<LoadedTrainer, 'trainer' | 'peakMemory'>,
   job: TrialJob,
   report: Parameters<Trainer['run']>[1],
 ): Promise<FromChild> {

@@ -118,6 +118,24 @@ function classified(runtime: Runtime, error: unknown, phase: TrialPhase): unknow
   }
 }
 
+/**
+ * What really happened where `error` was thrown. A device complains late, and what its wrong numbers look like meanwhile is a model
+ * that diverges; so it is asked before that is believed, and its complaint comes first. What the runtime itself has thrown stands.
+ */
+async function afterAskingDevice(runtime: Runtime, error: unknown): Promise<unknown> {
+  if (error instanceof TrialStopped || runtime.classify(error) !== 'other') return error;
+  try {
+    await runtime.flushErrors();
+  } catch (complaint) {
+    return complaint;
+  }
+  if (runtime.healthy()) return error;
+  return new TrialFailed(
+    'error',
+    `the device of runtime ${runtime.name} has failed; nothing it computed counts`,
+  );
+}
+
 /** A trainer on the given runtime, for one trial at a time. */
 export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerOptions): Trainer {
   let phase: TrialPhase = 'load';
@@ -157,7 +175,8 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
     const settings = settingsOf(job);
     try {
       return await evaluate(job, settings, report);
-    } catch (error) {
+    } catch (thrown) {
+      const error = await afterAskingDevice(runtime, thrown);
       const zero = failureMetrics(settings.evaluation);
       const ofTheModel =
         error instanceof TrialFailed && (error.reason === 'diverged' || error.reason === 'infeasible');
@@ -174,7 +193,7 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
         const metrics = await metricsOrZero(job, report);
         return { metrics, peakMemoryBytes: readPeakMemory() };
       } catch (error) {
-        throw classified(runtime, error, phase);
+        throw classified(runtime, await afterAskingDevice(runtime, error), phase);
       } finally {
         runtime.dispose();
       }

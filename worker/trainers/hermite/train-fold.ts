@@ -256,6 +256,8 @@ async function lookAt(
   const { network, settings, data, pause } = run;
   const { rows, y } = data.earlyStop;
   const outputs = await predict(network, state.parameters, { inputs: data.inputs, rows }, pause);
+  // Nothing is concluded from numbers of a device that has failed.
+  await network.runtime.flushErrors();
   if (!allFinite(outputs)) return null;
   const { score, probability } = forecastsOf(settings, outputs);
   const ranked = settings.aucTies === 'mid-rank' ? score : probability;
