@@ -76,6 +76,11 @@ export class CoordinatorMetrics {
     return this.studies.show(name);
   }
 
+  /** Was this the name of another study before, which is deleted then? */
+  hadAnother(id: StudyId, name: string): boolean {
+    return [...this.#names].some(([other, known]) => known === name && other !== id);
+  }
+
   async forget(name: string): Promise<void> {
     for (const [id, known] of this.#names) if (known === name) this.#names.delete(id);
     await this.studies.hide(name);

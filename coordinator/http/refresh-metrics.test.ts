@@ -4,6 +4,7 @@ import { startWatchListener } from '../../shared/platform/metrics-listener.js';
 import { silentLog } from '../../shared/platform/log.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import { smallStudy, testApp } from '../../test/helpers/app.js';
+import { requireStudy } from '../app/study-view.js';
 import { tell } from '../app/tell.js';
 import { defaults } from '../config.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
@@ -53,7 +54,7 @@ class Rounds implements Clock {
 
 async function watched() {
   const memory = createMemoryStorage();
-  let away = false;
+  let away: Error | null = null;
   const metrics = new CoordinatorMetrics({
     ...{ version: 'test', storage: 'memory', studiesMax: 10, operations: ['overview'], calls: [], codes: [] },
   });
@@ -64,7 +65,7 @@ async function watched() {
   const over = new AbortController();
   const { metricsRefreshMs: intervalMs, metricsStaleMs: staleMs, workerMemoryMs } = defaults;
   const overview: Storage['overview'] = (request) =>
-    away ? Promise.reject(new StorageUnavailable('away')) : storage.overview(request);
+    away === null ? storage.overview(request) : Promise.reject(away);
   const fresh = keepMetricsFresh(
     {
       ...{ metrics, storage: { overview }, clock: rounds, log: silentLog, random: () => 0.5, intervalMs },
@@ -84,7 +85,8 @@ async function watched() {
   });
   return {
     ...{ app, rounds },
-    setAway: (now: boolean) => (away = now),
+    setAway: (now: boolean) => (away = now ? new StorageUnavailable('away') : null),
+    failWith: (error: Error) => (away = error),
     scrape: async (): Promise<string> => {
       const page = await fetch(`http://${listener.address}/metrics`);
       expect(page.status).toBe(200);
@@ -157,5 +159,38 @@ describe('metrics of the database', () => {
     const after = await scrape();
     expect(about(after, 'short')).toEqual([]);
     expect(about(after, 'long').length).toBe(about(page, 'long').length);
+  });
+
+  it('are read again after a read that fails for any other reason, and gone while it does', async () => {
+    const { app, rounds, setAway, failWith, scrape } = await watched();
+    await app.create(smallStudy({ name: 'one' }), 3);
+    await rounds.later(0);
+    failWith(new RangeError('value out of range: overflow'));
+    await rounds.later(30_000);
+    expect(await scrape()).toMatch(/^parzen_trials_remaining\{study="one"\} 3$/m);
+    await rounds.later(30_000);
+    expect(await scrape()).not.toMatch(/^parzen_trials_remaining/m);
+    setAway(false);
+    await rounds.later(15_000);
+    expect(await scrape()).toMatch(/^parzen_trials_remaining\{study="one"\} 3$/m);
+  });
+
+  it('say nothing of a deleted study when another gets its name', async () => {
+    const { app, rounds, scrape, finish } = await watched();
+    await app.create(smallStudy({ name: 'again' }), 1);
+    await finish('again');
+    await rounds.later(0);
+    expect(await scrape()).toMatch(/^parzen_best_value\{study="again",objective="score"\} 0.5$/m);
+    const { id } = await requireStudy(app.context, 'again');
+    await app.context.storage.deleteStudy(id);
+    await app.create(smallStudy({ name: 'again' }), 5);
+    await rounds.later(15_000);
+    const page = await scrape();
+    expect(page).toMatch(/^parzen_trials_remaining\{study="again"\} 5$/m);
+    expect(page).not.toMatch(/^parzen_best_value/m);
+    expect(page).toMatch(
+      /^parzen_trials_finished_total\{study="again",state="COMPLETE",reason="finished"\} 0$/m,
+    );
+    expect(page.match(/^parzen_study_info\{study="again"/gm)).toHaveLength(1);
   });
 });

@@ -33,18 +33,28 @@ export interface RefreshOptions {
   readonly studiesMax: number;
 }
 
-/** Reads again and again until `over` aborts. The one place that writes metrics of the database. */
+/**
+ * Reads again and again until `over` aborts; a read that fails, for whatever reason, is made again. The one place that writes
+ * metrics of the database.
+ */
 export async function keepMetricsFresh(options: RefreshOptions, over: AbortSignal): Promise<void> {
   const { clock, log, intervalMs, staleMs, random } = options;
   const shown = new DatabaseMetrics(options);
   let readAtMs = clock.nowMs();
+  let warnedOf: string | null = null;
   while (!over.aborted) {
     try {
       await shown.refresh();
       readAtMs = clock.nowMs();
+      warnedOf = null;
     } catch (error) {
-      if (!(error instanceof StorageUnavailable)) throw error;
-      log.debug({ reason: error.message }, 'the store is away; metrics are not refreshed');
+      const reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof StorageUnavailable)
+        log.debug({ reason }, 'the store is away; metrics are not refreshed');
+      else if (reason !== warnedOf) {
+        log.warn({ err: error }, 'metrics could not be refreshed; trying on');
+        warnedOf = reason;
+      }
       if (clock.nowMs() - readAtMs >= staleMs) shown.clear();
     }
     await clock.sleep(intervalMs * (0.9 + 0.2 * random()), over);
@@ -96,12 +106,14 @@ export class DatabaseMetrics {
     this.#options.metrics.instruments.leaseOverdue.remove();
   }
 
-  /** Studies that are over for long, deleted, or too many. Not those that were created while the store was read. */
+  /** Studies that are over for long, deleted (also when another has the name now), or too many. Not those that were created while the store was read. */
   async #letGo({ studies }: Overview, shownBefore: readonly string[]): Promise<void> {
     const names = new Set(studies.map(({ name }) => name));
     const ids = new Set(studies.map(({ id }) => id));
     for (const id of this.#soFar.keys()) if (!ids.has(id)) this.#soFar.delete(id);
-    for (const name of shownBefore) if (!names.has(name)) await this.#options.metrics.forget(name);
+    const { metrics } = this.#options;
+    for (const name of shownBefore) if (!names.has(name)) await metrics.forget(name);
+    for (const { id, name } of studies) if (metrics.hadAnother(id, name)) await metrics.forget(name);
   }
 
   #showService({ leaseOverdueMs, workers }: Overview): void {

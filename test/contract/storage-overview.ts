@@ -74,6 +74,27 @@ export function describeOverview(storage: CurrentStorage): void {
       expect(down!.squares).toBeCloseTo(44, 12);
     });
 
+    it('reads values of any size: their best is told, and no spread that could not be worked out', async () => {
+      const objectives = [
+        { name: 'up', direction: 'maximize', weights: { a: 1 } },
+        { name: 'down', direction: 'minimize', weights: { b: 1 } },
+      ] as const;
+      const { id } = await created(storage(), 'huge', { objectives });
+      const rows = [
+        [1e200, 1],
+        [Number.MAX_VALUE, -1e300],
+        [-1e300, 3],
+        [5, Number.MAX_VALUE],
+      ];
+      for (const [index, row] of rows.entries())
+        await finishOne(storage(), id, `huge-${index}`, completed(row));
+      const { studies } = await look(storage());
+      expect(studies[0]!.values).toMatchObject([
+        { objective: 0, best: Number.MAX_VALUE, count: 4, mean: 5, squares: Infinity },
+        { objective: 1, best: -1e300, count: 4, mean: 2, squares: Infinity },
+      ]);
+    });
+
     it('tells of what finished after the known moment only', async () => {
       const { id } = await created(storage());
       await finishOne(storage(), id, 'a', completed([2]));

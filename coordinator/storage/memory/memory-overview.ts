@@ -1,5 +1,6 @@
 import type { Objective } from '../../../shared/core/study/definition.js';
 import type { TrialState } from '../../../shared/core/study/trial.js';
+import { summableMax } from '../port/overview.js';
 import type {
   ObjectiveOverview,
   Overview,
@@ -76,8 +77,10 @@ function valuesOf(
     .filter(({ reason }) => reason === 'finished')
     .map(({ values }) => values[objective] ?? NaN)
     .filter(Number.isFinite);
-  const mean = drawn.length === 0 ? 0 : drawn.reduce((sum, value) => sum + value, 0) / drawn.length;
-  const squares = drawn.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const summable = drawn.filter((value) => Math.abs(value) < summableMax);
+  const mean = summable.length === 0 ? 0 : summable.reduce((sum, value) => sum + value, 0) / summable.length;
+  const squares =
+    summable.length < drawn.length ? Infinity : summable.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const figures = { best: best.values[objective] ?? NaN, bestAtMs: best.finishedAtMs ?? 0 };
   return [{ objective, ...figures, count: drawn.length, mean, squares }];
 }

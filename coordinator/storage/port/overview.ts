@@ -56,10 +56,14 @@ export interface ObjectiveOverview {
   readonly bestAtMs: number;
   /** Of finite values that a trainer reported (a value that the failure policy set is left out): how many, … */
   readonly count: number;
+  /** … the mean of those whose squares can be summed (below `summableMax`), … */
   readonly mean: number;
-  /** … and the sum of their squared distances from the mean. */
+  /** … and the sum of their squared distances from the mean; Infinity when one is too large to be squared and summed. */
   readonly squares: number;
 }
+
+/** Squares of values below this can be summed over any study in double precision; of greater ones they cannot. */
+export const summableMax = 1e140;
 
 /** Connections to the database, of this process. */
 export interface ConnectionCounts {

@@ -1,3 +1,4 @@
+import { summableMax } from '../../port/overview.js';
 import type { Statement } from './statement.js';
 
 /**
@@ -46,7 +47,9 @@ with found as (
   select distinct on (study_id, objective) study_id, objective, value, finished_at_ms from found
   order by study_id, objective, case when maximised then -value else value end, finish_sequence
 ), drawn as (
-  select study_id, objective, count(*) as count, avg(value) as mean, var_pop(value) * count(*) as squares
+  select study_id, objective, count(*) as count, avg(value) filter (where abs(value) < ${summableMax}) as mean,
+    case when bool_or(abs(value) >= ${summableMax}) then 'Infinity'
+      else var_pop(value) filter (where abs(value) < ${summableMax}) * count(*) end as squares
   from found where drawn group by study_id, objective
 )
 select best.study_id, best.objective::integer as objective, best.value as best, best.finished_at_ms as best_at_ms,
