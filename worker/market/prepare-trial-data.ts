@@ -5,7 +5,7 @@ import type { EvaluationSettings } from '../../shared/core/trainers/evaluation-s
 import type { InputSource } from './batches.js';
 import { inputSource } from './batches.js';
 import { defaultWindows, stationaryFeatures } from './features.js';
-import type { FoldPlan } from './fold-plan.js';
+import type { FoldPlan, FoldPlans } from './fold-plan.js';
 import { planFolds } from './fold-plan.js';
 import type { Samples } from './samples.js';
 import { buildSamples } from './samples.js';
@@ -63,12 +63,14 @@ export type PreparedTrial =
 
 /**
  * Features, samples and fold plan of a trial with a window of `window` candles. Refused, with the remedy, when the window exceeds
- * `window_max` or the candles do not suffice; throws a `RangeError` for a table that is out of order or holds NaN.
+ * `window_max` or the candles do not suffice; throws a `RangeError` for a table that is out of order or holds NaN. `planOf` makes the
+ * plan from the number of samples where it is not that of the settings.
  */
 export function prepareTrialData(
   candles: Candles,
   window: number,
   evaluation: EvaluationSettings,
+  planOf: (rows: number) => FoldPlans = (rows) => planFolds(rows, window, evaluation),
 ): PreparedTrial {
   const fixed = evaluation.folds === 'fixed-times';
   if (fixed && window > evaluation.windowMax) {
@@ -83,7 +85,7 @@ export function prepareTrialData(
     gaps: evaluation.gaps,
     labelPrecision: evaluation.labelPrecision,
   });
-  const plan = planFolds(samples.anchors.length, window, evaluation);
+  const plan = planOf(samples.anchors.length);
   if (plan.kind === 'refused') return plan;
   const { volumeFeature, volumeWindow } = evaluation;
   const features = stationaryFeatures(candles, { ...defaultWindows, volume: volumeFeature, volumeWindow });

@@ -68,9 +68,9 @@ export type FileVerdict =
       readonly compared: number;
       readonly worst: WorstDeviation;
     }
-  /** Not a file of golden figures. */
+  /** Says by its name that it holds no golden figures. */
   | { readonly verdict: 'unknown'; readonly reason: string }
-  /** A file of golden figures that cannot be read as one. */
+  /** A file of golden figures that cannot be read as one; it counts as missed, for half a download must not pass. */
   | { readonly verdict: 'broken'; readonly kind: string; readonly reason: string };
 
 function parse(text: string): unknown {
@@ -82,14 +82,21 @@ function parse(text: string): unknown {
   }
 }
 
+/** What is called a file of figures and holds none that are known. */
+export const unrecognised = (reason: string): FileVerdict => ({
+  verdict: 'broken',
+  kind: 'unrecognised',
+  reason,
+});
+
 /** Judges the text of one file on this runtime. Never rejects for anything the file holds. */
 export async function checkGoldenText(text: string, runtime: Runtime): Promise<FileVerdict> {
   const value = parse(text);
-  if (value === undefined) return { verdict: 'unknown', reason: 'not JSON' };
+  if (value === undefined) return unrecognised(text.trim() === '' ? 'empty' : 'not JSON; cut short?');
   const golden = new Figures(value, '');
   const kind = kinds.find(({ recognises }) => recognises(golden));
   if (kind === undefined)
-    return { verdict: 'unknown', reason: `none of the kinds ${kinds.map(({ name }) => name).join(', ')}` };
+    return unrecognised(`none of the kinds ${kinds.map(({ name }) => name).join(', ')}`);
   const deviations = new Deviations();
   try {
     await kind.check(golden, deviations, runtime);

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +15,8 @@ import type { Runtime } from '../../trainers/runtime/runtime.js';
 import { createWasmRuntime } from '../../trainers/runtime/wasm-runtime.js';
 import { checkGoldenText } from './check-file.js';
 import { checkGoldenFolder, goldenPassed, verdictLine } from './check-folder.js';
+import { Figures } from './figures.js';
+import { prepareGoldenFold, type GoldenFold } from './golden-fold.js';
 import { hermiteActivation } from './hermite-activation.js';
 
 const golden = path.resolve(import.meta.dirname, '../../../../shared/golden/hermite');
@@ -104,6 +115,25 @@ describe.skipIf(!present)(titled('the golden figures beside the project'), () =>
     else expect(result).toMatchObject({ verdict: 'miss', worst: { where: expect.stringMatching(expected) } });
   });
 
+  it('of folds may have ranges that no plan of the project would make, and settings without effect', () => {
+    const file = JSON.parse(readFileSync(path.join(golden, 'fold_train.json'), 'utf8')) as {
+      candles: unknown;
+      cases: { window: number; fold: object; training: object; evaluation: object; strategy: object }[];
+    };
+    const fixed = file.cases[0]!;
+    fixed.window = 140;
+    fixed.fold = { train: [0, 90], calibration: [90, 130], validation: [130, 160] };
+    Object.assign(fixed.training, { optimizer: 'adamw', scheduler: 'one-cycle', cv_folds: 5, seed: 42 });
+    Object.assign(fixed.evaluation, { threshold: 0.55 });
+    Object.assign(fixed.strategy, { extras: [1] });
+    const read = (): GoldenFold =>
+      prepareGoldenFold(new Figures(fixed, 'cases[0]'), new Figures(file.candles, 'candles'));
+    expect(read().parts.train.rows).toHaveLength(90);
+    expect(read().parts.test.rows).toHaveLength(30);
+    fixed.fold = { train: [0, 90], calibration: [90, 130], validation: [130, 9000] };
+    expect(read).toThrow(/cases\[0\]: fold reaches beyond the \d+ samples/);
+  });
+
   it('are known by their content, whatever the file is called', async () => {
     writeFileSync(path.join(folder, 'anything.json'), readFileSync(path.join(golden, 'model_a.json')));
     const [checked] = await checkGoldenFolder(folder, runtime);
@@ -124,7 +154,7 @@ describe('files of a folder', () => {
     ],
   });
 
-  it('are judged one by one: right, wrong, broken, unknown', async () => {
+  it('are judged one by one: right, wrong, broken, skipped', async () => {
     write('a-right.json', {
       ...split({ error: 'no_folds' }),
       cases: [{ ...split({}).cases[0], dataset_length: 0, error: 'dataset_length_not_positive' }],
@@ -136,20 +166,29 @@ describe('files of a folder', () => {
     write('f-cut.json', '{"cases": [');
     write('notes.txt', 'x');
     write('g-empty.json', { auc: [] });
+    write('h-void.json', '');
+    write('i-half.json.part', '{"cases": [');
+    symlinkSync(path.join(folder, 'nowhere'), path.join(folder, 'j-link.json'));
+    mkdirSync(path.join(folder, 'more'));
     const checked = await checkGoldenFolder(folder, runtime);
     const lines = checked.map(verdictLine);
     expect(lines[0]).toBe('ok   a-right.json  exact');
     expect(lines[1]).toBe('MISS b-wrong.json  wrong  (case 0 error: got "folds", not "no_folds")');
     expect(lines[2]).toMatch(/^MISS c-broken.json {2}splits: cases\[0\]/);
-    expect(lines[3]).toMatch(/^\? {4}d-other.json {2}unknown: none of the kinds fold_train, /);
-    expect(lines[4]).toMatch(/^\? {4}e-list.json/);
-    expect(lines[5]).toBe('?    f-cut.json  unknown: not JSON');
+    expect(lines[3]).toMatch(/^MISS d-other.json {2}unrecognised: none of the kinds fold_train, /);
+    expect(lines[4]).toMatch(/^MISS e-list.json {2}unrecognised/);
+    expect(lines[5]).toBe('MISS f-cut.json  unrecognised: not JSON; cut short?');
     expect(lines[6]).toBe('MISS g-empty.json  metrics: holds no figure to compare');
-    expect(lines[7]).toBe('?    notes.txt  unknown: not a .json file');
+    expect(lines[7]).toBe('MISS h-void.json  unrecognised: empty');
+    expect(lines[8]).toBe('MISS i-half.json.part  unrecognised: not a whole, unpacked .json file');
+    expect(lines[9]).toMatch(/^MISS j-link.json {2}unrecognised: cannot be read: ENOENT/);
+    expect(lines[10]).toBe('?    notes.txt  skipped: not a .json file');
     expect(goldenPassed(checked)).toBe(false);
-    expect(goldenPassed(checked.slice(0, 1))).toBe(true);
-    // Nothing judged is nothing proven.
-    expect(goldenPassed(checked.slice(3, 6))).toBe(false);
+    const [right, , , ...others] = checked;
+    expect(goldenPassed([right!, others.at(-1)!])).toBe(true);
+    // One right file does not make up for one that cannot be judged, and nothing judged is nothing proven.
+    for (const file of others.slice(0, -1)) expect(goldenPassed([right!, file]), file.file).toBe(false);
+    expect(goldenPassed(others.slice(-1))).toBe(false);
   });
 
   it('must be there', async () => {

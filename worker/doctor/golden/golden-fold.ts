@@ -1,9 +1,14 @@
 /** A fold of the golden figures as the project understands it: settings, parameters, rows. */
 import {
+  evaluationSpecs,
   parseEvaluation,
   type EvaluationSettings,
 } from '../../../shared/core/trainers/evaluation-settings.js';
-import { parseHermiteParams, type HermiteParams } from '../../../shared/core/trainers/hermite-settings.js';
+import {
+  hermiteSpecs,
+  parseHermiteParams,
+  type HermiteParams,
+} from '../../../shared/core/trainers/hermite-settings.js';
 import type { SettingProblem, SettingValue } from '../../../shared/core/trainers/setting-schema.js';
 import type { FoldPlan } from '../../market/fold-plan.js';
 import {
@@ -26,10 +31,13 @@ export interface GoldenFold {
 
 type Settings = Record<string, SettingValue>;
 
-/** The single values of a section but for some keys; its lists are not settings. */
-function settingsIn(section: Figures, but: readonly string[] = []): Settings {
+/**
+ * The single values of a section that are settings of the project, but for some keys. Its lists are none, and neither is what the
+ * original has beside them (hermite-model.md §16): what matters nevertheless shows in the figures.
+ */
+function settingsIn(section: Figures, known: object, but: readonly string[] = []): Settings {
   const settings: Settings = {};
-  for (const key of section.keys().filter((name) => !but.includes(name))) {
+  for (const key of section.keys().filter((name) => Object.hasOwn(known, name) && !but.includes(name))) {
     const { value } = section.get(key);
     if (
       value === null ||
@@ -51,20 +59,13 @@ function refused({ path }: Figures, problems: readonly SettingProblem[]): Golden
 function evaluationOf(golden: Figures): EvaluationSettings {
   // The strategy's own parameters belong to the trial, its accounting to the evaluation.
   const strategy = golden.get('strategy');
-  const accounting = settingsIn(strategy, [
-    'use_conformal_gate',
-    'conformal_p_min',
-    'confidence_margin',
-    'kelly_clip',
-  ]);
+  const accounting = settingsIn(strategy, evaluationSpecs, ['conformal_p_min']);
   const gate: Settings = strategy.get('use_conformal_gate').flag()
     ? { gate: 'v6-realised', conformal_p_min: strategy.get('conformal_p_min').number() }
     : { gate: 'none' };
   const parsed = parseEvaluation({
     ...{ profile: 'v6', v6_ignored_keys: false, horizon: golden.get('horizon').number() },
-    // The plan is replaced by the golden ranges; only its own refusal has to be kept away.
-    min_calib_size: 0,
-    ...settingsIn(golden.get('evaluation')),
+    ...settingsIn(golden.get('evaluation'), evaluationSpecs),
     ...accounting,
     ...gate,
   });
@@ -81,8 +82,8 @@ function paramsOf(golden: Figures, evaluation: EvaluationSettings): HermiteParam
   const strategy = golden.get('strategy');
   const parsed = parseHermiteParams(
     {
-      ...settingsIn(golden.get('model')),
-      ...settingsIn(training, ['seed', 'early_stop_metric']),
+      ...settingsIn(golden.get('model'), hermiteSpecs),
+      ...settingsIn(training, hermiteSpecs, ['early_stop_metric']),
       ...(metric === null ? {} : { early_stop_metric: stopMetrics[metric] ?? 'loss' }),
       ...{ dropout: 0, feature_window: golden.get('window').number() },
       confidence_margin: strategy.get('confidence_margin').number(),
@@ -98,14 +99,19 @@ function paramsOf(golden: Figures, evaluation: EvaluationSettings): HermiteParam
 export function prepareGoldenFold(golden: Figures, candles: Figures): GoldenFold {
   const evaluation = evaluationOf(golden);
   const params = paramsOf(golden, evaluation);
-  const prepared = prepareTrialData(candlesOf(candles), params.featureWindow, evaluation);
-  if (prepared.kind === 'refused') throw new GoldenFormatError(`${golden.path}: ${prepared.message}`);
   const ranges = golden.get('fold');
   const validation = ranges.get('validation').range();
   const plan: FoldPlan = {
     ...{ id: 0, train: ranges.get('train').range(), earlyStop: validation },
     ...{ calibration: ranges.get('calibration').range(), test: validation },
   };
+  const prepared = prepareTrialData(candlesOf(candles), params.featureWindow, evaluation, (rows) => {
+    const outside = [plan.train, plan.calibration, plan.test].some(({ from, to }) => from < 0 || to > rows);
+    return outside
+      ? { kind: 'refused', message: `fold reaches beyond the ${rows} samples` }
+      : { kind: 'folds', folds: [plan], holdout: { from: rows, to: rows } };
+  });
+  if (prepared.kind === 'refused') throw new GoldenFormatError(`${golden.path}: ${prepared.message}`);
   const { data } = prepared;
   const name = golden.find('name')?.text() ?? golden.path;
   return { golden, name, data, params, evaluation, parts: prepareFold(data, plan) };
