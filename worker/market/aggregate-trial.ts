@@ -61,10 +61,19 @@ function pooledScore(folds: readonly FoldEvaluation[], evaluation: EvaluationSet
   };
 }
 
-/** Score parts as the original took them: means over whatever folds define them. */
-function v6Score(folds: readonly FoldEvaluation[]): MetricRecord {
-  const { auc, dirAcc, validAuc, validDirAcc } = stage1Attributes(folds.map(({ metrics }) => metrics));
-  return { auc, dir_acc: dirAcc, valid_auc_folds: validAuc, valid_dir_acc_folds: validDirAcc };
+/**
+ * Score parts from whatever folds define them (`sharpe_aggregation` of the original, §18.7). Which AUC they are of is for `auc` to say:
+ * with the original's, both are its plain means.
+ */
+function v6Score(folds: readonly FoldEvaluation[], evaluation: EvaluationSettings): MetricRecord {
+  const records = folds.map(({ metrics }) => metrics);
+  const { auc, dirAcc, validAuc, validDirAcc } = stage1Attributes(records);
+  const counts = { valid_auc_folds: validAuc, valid_dir_acc_folds: validDirAcc };
+  if (evaluation.auc === 'time-order') return { auc, dir_acc: dirAcc, ...counts };
+  const defined = folds.filter(({ scoreAuc }) => !Number.isNaN(scoreAuc));
+  // Without any, what the original has for none.
+  const kept = defined.length > 0 ? pooledScore(defined, evaluation)['auc'] : auc;
+  return { auc: kept ?? NaN, ...counts, valid_auc_folds: defined.length };
 }
 
 function sharpeMetrics(
@@ -190,7 +199,7 @@ export function aggregateTrial(
   const score = pooledScore(folds, evaluation);
   const metrics: MetricRecord = {
     ...score,
-    ...(pooled ? {} : v6Score(folds)),
+    ...(pooled ? {} : v6Score(folds, evaluation)),
     ...sharpeMetrics(folds, net, evaluation, seed),
     ...strategyMetrics(folds, net),
     ...pooledTests(folds, evaluation),

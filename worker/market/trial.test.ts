@@ -228,7 +228,7 @@ describe('aggregating a trial', () => {
     ];
     expect(aggregateTrial(broken, data.evaluation, 7)).toMatchObject({ kind: 'infeasible' });
     expect(complete(broken, settings({ sharpe_aggregation: 'v6-drop-nan' }))).toMatchObject({
-      valid_auc_folds: 2,
+      ...{ valid_auc_folds: 2, auc: complete(folds.slice(0, 2))['auc'] },
     });
   });
 

@@ -8,6 +8,7 @@ import { encodeCandles } from '../../shared/core/market/candle-codec.js';
 import { makeSyntheticCandles } from '../../shared/core/market/synthetic-market.js';
 import { instantMetrics } from './instant.js';
 import type { TrialJob } from './port.js';
+import { runtimeNames } from './runtime/runtime.js';
 import { childExitCodes, type FromChild, type ToChild } from './protocol.js';
 
 const childPath = path.resolve(import.meta.dirname, '../../dist/worker/trainers/child.js');
@@ -105,7 +106,7 @@ describe('the instant trainer in a process', () => {
 describe('a process that cannot start', () => {
   test.each([
     [['nonsense'], "unknown trainer 'nonsense': one of hermite, instant"],
-    [['hermite', 'abacus'], "unknown runtime 'abacus': use auto or one of wasm"],
+    [['hermite', 'abacus'], `unknown runtime 'abacus': use auto or one of ${runtimeNames.join(', ')}`],
   ])('%j says why', async (args, message) => {
     const { next, exit } = start(...args);
     expect(await next()).toEqual({ type: 'failed', reason: 'error', message, peakMemoryBytes: null });
@@ -115,7 +116,7 @@ describe('a process that cannot start', () => {
 
 describe('the hermite trainer in a process', () => {
   test('trains, reports each fold, stays for the next trial, and prints nothing', async () => {
-    const { next, send, printed } = start('hermite', 'auto');
+    const { next, send, printed } = start('hermite', 'wasm');
     expect(await next()).toMatchObject({ type: 'ready', runtime: 'wasm' });
     const results: FromChild[] = [];
     for (let attempt = 0; attempt < 2; attempt += 1) {

@@ -73,7 +73,10 @@ const effects: Record<string, { readonly moves: readonly string[]; readonly keep
   selection: { moves: ['brier', 'sharpe'], keeps: ['test_rows', 'optimiser_steps'] },
   folds: { moves: ['test_rows', 'auc'], keeps: [] },
   auc: { moves: ['auc'], keeps: ['dir_acc', 'test_rows'] },
-  sharpe_aggregation: { moves: ['sharpe', 'valid_auc_folds'], keeps: ['trades', 'sharpe_pooled'] },
+  sharpe_aggregation: {
+    moves: ['sharpe', 'valid_auc_folds'],
+    keeps: [...ofForecasts, 'auc_se', 'trades', 'sharpe_pooled'],
+  },
   sharpe: { moves: ['sharpe'], keeps: ofForecasts },
   target_scale: { moves: ['auc', 'mae_return'], keeps: ['test_rows', 'optimiser_steps'] },
   gaps: { moves: ['auc', 'mae_return'], keeps: ['test_rows'] },
