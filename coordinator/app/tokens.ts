@@ -42,7 +42,7 @@ export type AccessDecision =
 
 /** How long a looked-up token is believed, ms: a revoked one is refused everywhere after that. */
 const cacheMs = 5_000;
-/** Secrets remembered, valid or not; the oldest go first. */
+/** Valid secrets remembered, and as many that are not; the oldest go first. */
 const cacheEntriesMax = 4_096;
 /** No token of ours is longer; a longer text is not even hashed. */
 const secretLengthMax = 256;
@@ -52,11 +52,15 @@ interface Remembered {
   readonly untilMs: number;
 }
 
+const isValid = (token: TokenView | null): boolean => token !== null && token.revokedAtMs === null;
+
 /** Decides who may call what. Holds nothing but a short-lived cache, and the tokens of this process's own workers. */
 export class TokenCheck {
   readonly #context: Pick<AppContext, 'storage' | 'clock'>;
   readonly #own = new Map<string, TokenView>();
-  readonly #remembered = new Map<string, Remembered>();
+  /** Guesses must not push out who is known, so each have their own. */
+  readonly #valid = new Map<string, Remembered>();
+  readonly #invalid = new Map<string, Remembered>();
 
   constructor(context: Pick<AppContext, 'storage' | 'clock'>) {
     this.#context = context;
@@ -68,12 +72,19 @@ export class TokenCheck {
     this.#own.set(hashOfSecret(secret), { name, role, createdAtMs, revokedAtMs: null });
   }
 
+  /** Was this secret valid when it was last looked at? Asks nobody. */
+  knows(secret: string | null): boolean {
+    if (secret === null || secret.length > secretLengthMax) return false;
+    const sha256 = hashOfSecret(secret);
+    return this.#own.has(sha256) || this.#valid.has(sha256);
+  }
+
   /** May whoever has `secret` (null: nothing) do what asks for `needed`? Throws when the store is unavailable. */
   async decide(secret: string | null, needed: Role): Promise<AccessDecision> {
     if (secret === null || secret.length > secretLengthMax)
       return { kind: 'unauthenticated', message: 'a token is needed: give it with --token-file FILE' };
     const token = await this.#find(hashOfSecret(secret));
-    if (token === null || token.revokedAtMs !== null)
+    if (token === null || !isValid(token))
       return { kind: 'unauthenticated', message: 'the token is unknown or revoked' };
     if (!permits(token.role, needed))
       return {
@@ -87,17 +98,19 @@ export class TokenCheck {
     const own = this.#own.get(sha256);
     if (own !== undefined) return own;
     const { clock, storage } = this.#context;
-    const known = this.#remembered.get(sha256);
+    const known = this.#valid.get(sha256) ?? this.#invalid.get(sha256);
     if (known !== undefined && known.untilMs > clock.nowMs()) return known.token;
     const token = await storage.findToken(sha256);
-    this.#remembered.delete(sha256);
-    if (this.#remembered.size >= cacheEntriesMax) this.#forgetOldest();
-    this.#remembered.set(sha256, { token, untilMs: clock.nowMs() + cacheMs });
+    this.#valid.delete(sha256);
+    this.#invalid.delete(sha256);
+    const remembered = isValid(token) ? this.#valid : this.#invalid;
+    if (remembered.size >= cacheEntriesMax) forgetOldest(remembered);
+    remembered.set(sha256, { token, untilMs: clock.nowMs() + cacheMs });
     return token;
   }
+}
 
-  #forgetOldest(): void {
-    const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined) this.#remembered.delete(oldest);
-  }
+function forgetOldest(remembered: Map<string, Remembered>): void {
+  const [oldest] = remembered.keys();
+  if (oldest !== undefined) remembered.delete(oldest);
 }

@@ -11,7 +11,7 @@ const storePatienceMs = 2_000;
 const readersMax = 64;
 
 export interface MetricsGuardOptions {
-  readonly check: Pick<TokenCheck, 'decide'>;
+  readonly check: Pick<TokenCheck, 'decide' | 'knows'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -30,7 +30,8 @@ export function readTokenGuard({ check, clock, log }: MetricsGuardOptions): Metr
     return refusal;
   };
   return async (token, peer) => {
-    if (!limits.mayTry(peer))
+    // Others may share the address: whoever was let in before still is.
+    if (!limits.mayTry(peer) && !check.knows(token))
       return { status: 429, message: 'too many refused requests from this address; wait a minute' };
     const reader = hashOfSecret(token ?? '');
     const decision = await decideInTime(check, token, clock);

@@ -66,8 +66,11 @@ async function refusalOf(
 ): Promise<Refusal | null> {
   const needed = roleNeeded(path);
   if (needed === null) return null;
-  if (!limits.mayTry(peer)) return { code: status.RESOURCE_EXHAUSTED, details: tooManyRefusals };
-  const decision = await check.decide(bearer(metadata), needed);
+  const secret = bearer(metadata);
+  // Others may share the address: whoever was let in before still is.
+  if (!limits.mayTry(peer) && !check.knows(secret))
+    return { code: status.RESOURCE_EXHAUSTED, details: tooManyRefusals };
+  const decision = await check.decide(secret, needed);
   if (decision.kind === 'granted') return null;
   limits.refused(peer);
   log.warn({ call: path, peer, reason: decision.message }, 'call refused');

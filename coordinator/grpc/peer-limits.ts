@@ -37,7 +37,7 @@ export class PeerLimits {
     if (peer !== undefined && peer.open > 0) peer.open -= 1;
   }
 
-  /** Has this peer been refused so often that its tokens are not even looked at? */
+  /** Has this peer been refused so often that tokens which nobody knows are not even looked up? */
   mayTry(address: string): boolean {
     const peer = this.#peer(address);
     if (this.#clock.nowMs() - peer.refusalsSinceMs >= refusalWindowMs) {

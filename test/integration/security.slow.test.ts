@@ -71,6 +71,7 @@ interface Guarded {
   readonly clock: HeldClock;
   readonly logged: string[];
   readonly token: (role: Role) => Promise<string>;
+  readonly revoke: (name: string) => Promise<void>;
 }
 
 /** A coordinator that asks for tokens; with `clientCa` for certificates, too. */
@@ -96,6 +97,7 @@ async function guarded({ tls = true, clientCa = false } = {}): Promise<Guarded> 
   return {
     ...{ server, clock, logged },
     token: async (role) => (await gateway.createToken(`${role} ${(made += 1)}`, role)).secret,
+    revoke: (name) => gateway.revokeToken(name),
   };
 }
 
@@ -185,12 +187,24 @@ describe('tokens', () => {
   });
 
   it('are not tried for ever', async () => {
-    const { server } = await guarded({ tls: false });
+    const { server, token, revoke, clock } = await guarded({ tls: false });
+    const secret = await token('worker');
+    const { beat } = clients(server.address, { tls: null, token: secret });
+    expect(await beat()).toBe(status.OK);
     const { list } = clients(server.address, { tls: null, token: 'guess' });
     const codes: status[] = [];
     for (let i = 0; i < 110; i += 1) codes.push(await list());
     expect(new Set(codes.slice(0, 100))).toEqual(new Set([status.UNAUTHENTICATED]));
     expect(new Set(codes.slice(100))).toEqual(new Set([status.RESOURCE_EXHAUSTED]));
+    // A valid token behind the same address goes on, however long ago it was looked up, until it is revoked.
+    expect(await beat()).toBe(status.OK);
+    clock.advance(30_000);
+    expect(await list()).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await beat()).toBe(status.OK);
+    await revoke('worker 1');
+    clock.advance(5_000);
+    expect(await beat()).toBe(status.UNAUTHENTICATED);
+    expect(await beat()).toBe(status.RESOURCE_EXHAUSTED);
   });
 });
 
