@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { checkEnvironment } from '../shared/platform/environment.js';
+import { withoutSecrets } from '../shared/platform/log.js';
 import { addAnalysisCommands } from './cli/analysis-commands.js';
 import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
@@ -24,6 +25,7 @@ const program = new Command('coordinator')
   .description('Distributed hyperparameter studies: exact TPE, durable trials, honest answers.')
   .version(version)
   .showHelpAfterError('(--help shows the options)')
+  .configureOutput({ writeErr: (text) => void process.stderr.write(withoutSecrets(text)) })
   .exitOverride();
 addStartCommand(program, version);
 addStudyCommands(program);

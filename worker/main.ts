@@ -6,7 +6,14 @@ import path from 'node:path';
 import { channelOptions, readChannel, type ChannelFlags } from '../shared/platform/channel-files.js';
 import { systemClock } from '../shared/platform/clock.js';
 import { checkEnvironment } from '../shared/platform/environment.js';
-import { createLog, logLevels, silentLog, type Log, type LogLevel } from '../shared/platform/log.js';
+import {
+  createLog,
+  logLevels,
+  silentLog,
+  withoutSecrets,
+  type Log,
+  type LogLevel,
+} from '../shared/platform/log.js';
 import { SecretFileError, pairedFiles } from '../shared/platform/tls.js';
 import { TracingError, startTracing } from '../shared/platform/tracing.js';
 import { defaultChildPath, runSession } from './agent/session.js';
@@ -361,7 +368,7 @@ try {
   process.exit();
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
-  process.stderr.write(`worker: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(withoutSecrets(`worker: ${error instanceof Error ? error.message : String(error)}\n`));
   const usage = [
     CommandFileError,
     GpuNotFound,

@@ -20,4 +20,14 @@ describe('explain', () => {
   it('shows a bug whole', () => {
     expect(explain(new TypeError('x is undefined'))).toMatch(/^TypeError: x is undefined\n\s+at /);
   });
+
+  it('shows no password and no token, wherever they stand', () => {
+    const message =
+      "run 'coordinator resume quick --storage postgres://me:S3CRET@db/parzen?password=S3CRET&sslmode=require', " +
+      "not host=db password='S3 CRET' nor PGPASSWORD=S3CRET, nor parzen_admin_S3CRETS3CRETS3CRET";
+    const shown = explain(new CommandError(message));
+    expect(shown).not.toMatch(/S3|CRET/);
+    expect(shown).toContain("--storage postgres://me:***@db/parzen?password=***&sslmode=require'");
+    expect(explain(new TypeError('postgres://me:S3CRET@db: bug'))).not.toContain('S3CRET');
+  });
 });

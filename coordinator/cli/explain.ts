@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { withoutSecrets } from '../../shared/platform/log.js';
 import { RpcError } from '../../shared/wire/call.js';
 import { AppError } from '../app/errors.js';
 import { CommandError } from './command-error.js';
@@ -20,8 +21,10 @@ const expectedNames: ReadonlySet<string> = new Set([
   'CandleCodecError',
 ]);
 
-/** Failures whose message is meant for the user, in a line; anything else is a bug and is shown whole. */
-export function explain(error: unknown): string {
+/** Failures whose message is meant for the user, in a line; anything else is a bug and is shown whole. No secrets in either. */
+export const explain = (error: unknown): string => withoutSecrets(explained(error));
+
+function explained(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof RpcError)
     return `the coordinator could not do it: ${error.message || 'it gave no reason'} (${status[error.code]})`;

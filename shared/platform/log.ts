@@ -55,10 +55,11 @@ export function createLog({ level, format, write }: LogOptions): Log {
 
 /**
  * The last line of defence: nobody logs a password or a token on purpose, but libraries put what they were given into their
- * errors. Passwords in URLs, and access tokens by their form.
+ * errors. Passwords in URLs and connection strings, and access tokens by their form. For all that goes to standard error.
  */
-const withoutSecrets = (line: string): string =>
-  line
+export const withoutSecrets = (text: string): string =>
+  text
+    .replace(/(password=)('(?:[^'\\]|\\.)*'|[^\s&"']+)/gi, '$1***')
     .replace(/:\/\/([^\s/:@"]*):[^\s"]*@/g, '://$1:***@')
     .replace(/\bparzen_(worker|read|admin)_[\w-]{16,}/g, 'parzen_$1_***');
 
