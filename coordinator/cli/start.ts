@@ -161,11 +161,17 @@ async function runStudy(opened: OpenContext, file: StudyFile, options: StartOpti
 async function refuseIdle(
   { gateway }: OpenContext,
   name: string,
-  { storage, log }: StartOptions,
+  { storage, log, workers }: StartOptions,
 ): Promise<void> {
   const { state } = await gateway.get(name);
   const resume = `coordinator resume ${name} --storage ${storage}`;
-  if (state === 'STOPPED')
+  // A service that is restarted has to come up, or nothing would be there to resume the study through.
+  if (state === 'STOPPED' && workers === 0)
+    log.warn(
+      { study: name },
+      `the study was stopped and hands out nothing; 'coordinator resume ${name}' goes on with it`,
+    );
+  else if (state === 'STOPPED')
     throw new CommandError(`study '${name}' was stopped; to go on with it, run '${resume}' first`);
   if (state === 'PAUSED')
     log.warn(

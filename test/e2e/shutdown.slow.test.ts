@@ -18,10 +18,14 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
+/** The server of the tests asks for none, so any will do. */
+const password = 'S3CRET';
+
 interface Cluster {
   readonly place: Workplace;
   readonly database: ClientConfig;
   readonly address: string;
+  readonly url: string;
   readonly coordinator: () => RunningCommand;
   readonly create: (file: string) => Promise<void>;
   /** Trials of whatever study. */
@@ -34,12 +38,12 @@ async function withCluster(leaseTtlSeconds: number, use: (cluster: Cluster) => P
   const database = await postgres.freshDatabase();
   const [port = 0] = await freePorts(1);
   const address = `127.0.0.1:${port}`;
-  const url = `postgres://postgres@/${String(database.database)}?host=${encodeURIComponent(database.host ?? '')}&port=${database.port ?? 5432}`;
+  const url = `postgres://postgres:${password}@/${String(database.database)}?host=${encodeURIComponent(database.host ?? '')}&port=${database.port ?? 5432}`;
   const ttl = ['--lease-ttl', String(leaseTtlSeconds)];
   const metrics = ['--metrics', '127.0.0.1:0'];
   try {
     await use({
-      ...{ place, database, address },
+      ...{ place, database, address, url },
       coordinator: () =>
         place.start('coordinator', ['start', '--storage', url, '--listen', address, ...ttl, ...metrics]),
       create: async (file) => {
@@ -173,6 +177,50 @@ describe.skipIf(process.platform !== 'linux')('told to stop (needs Linux: it loo
         const audited = await audit(database, readJournals(place.directory), []);
         expect(audited).toMatchObject({ lost: 0, duplicated: 0, finished: 160, budget: 160, problems: [] });
         expect(audited.acknowledged).toBeGreaterThanOrEqual(160);
+      });
+    },
+  );
+
+  it.concurrent(
+    'a stopped study is served, and resumed through what serves it; its password stays unsaid',
+    async () => {
+      await withCluster(3_600, async ({ place, address, url }) => {
+        const file = place.write('s.yaml', instantStudyFile('ended', 3));
+        const args = ['start', '--study', file, '--storage', url, '--listen', address];
+        const command = async (name: string): Promise<void> => {
+          const { code, stderr } = await place.run('coordinator', [name, 'ended', '--coordinator', address]);
+          expect({ code, stderr }).toMatchObject({ code: 0 });
+        };
+        const end = async (coordinator: RunningCommand): Promise<void> => {
+          coordinator.process.kill('SIGTERM');
+          const { code, stderr } = await coordinator.done;
+          expect(code).toBe(0);
+          expect(stderr).not.toContain(password);
+        };
+        const first = place.start('coordinator', args);
+        await until(() => first.stderr().includes('start workers with'));
+        await command('stop');
+        await end(first);
+
+        const second = place.start('coordinator', args);
+        await until(() => second.stderr().includes('serving until stopped'));
+        expect(second.stderr()).toContain('the study was stopped and hands out nothing');
+        await command('resume');
+        const status = await place.run('coordinator', [
+          'status',
+          'ended',
+          '--json',
+          '--coordinator',
+          address,
+        ]);
+        expect(JSON.parse(status.stdout)).toMatchObject([{ state: 'RUNNING' }]);
+        await command('stop');
+        await end(second);
+
+        // Told to run it to its end, there is nothing to do, and the reason is said without the password.
+        const third = await place.run('coordinator', [...args, '--workers', '1']);
+        expect(third.code).toBe(1);
+        expect(third.stderr).toContain(`resume ended --storage ${url.replace(password, '***')}`);
       });
     },
   );
