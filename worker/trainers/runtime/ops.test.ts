@@ -75,6 +75,27 @@ describe('kernels', () => {
     expect([...block.dataSync()]).toEqual([NaN, NaN]);
   });
 
+  test('a sum of thousands that do not cancel keeps single precision, value and gradients', async () => {
+    // As many terms as the largest searched block has map rows, 14 × 192, and so many rows of a batch.
+    const [rows, terms] = [4, 2688];
+    const random = createRandom(2);
+    const filled = (n: number): Float32Array => Float32Array.from({ length: n }, () => random.uniform());
+    const dot = (a: Float32Array, b: Float32Array): number =>
+      a.reduce((sum, value, i) => sum + value * (b[i] ?? NaN), 0);
+    const [x, w] = [filled(rows * terms), filled(terms)];
+    const { tf } = runtime;
+    const weight = tf.tensor2d(w, [1, terms]);
+    const y = await runtime.linear(tf.tensor2d(x, [rows, terms]), weight, tf.zeros([1])).data<'float32'>();
+    y.forEach((value, row) => {
+      const expected = dot(x.subarray(row * terms, (row + 1) * terms), w);
+      expect(Math.abs(value / expected - 1)).toBeLessThan(3e-7);
+    });
+    const tall = tf.tensor2d(x, [rows * terms, 1]);
+    const gradient = tf.grad((v) => tf.sum(runtime.linear(tall, v, tf.zeros([1]))))(tf.ones([1, 1]));
+    const sum = dot(x, x.slice().fill(1));
+    expect(Math.abs((await gradient.data<'float32'>())[0]! / sum - 1)).toBeLessThan(3e-7);
+  });
+
   test('extreme gates saturate exactly', () => {
     const { tf } = runtime;
     const weights = { wi: tf.fill([4, 1], 100), wh: tf.zeros([4, 1]), bias: tf.zeros([4]) };
