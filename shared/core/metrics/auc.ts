@@ -73,7 +73,8 @@ export function auc(scores: Numbers, labels: Numbers, ties: AucTies = 'mid-rank'
 /**
  * Standard error of the mid-rank AUC by DeLong, DeLong and Clarke-Pearson (1988): every positive has the share of
  * negatives below it, every negative the share of positives above it, and the sample variances of the two add up over
- * their counts. Computed from mid-ranks, in n log n. NaN with fewer than two rows of either class.
+ * their counts. Computed from mid-ranks, in n log n. NaN with fewer than two rows of either class. Rows count as independent:
+ * with labels that overlap, over a horizon of several bars, it is too small.
  */
 export function aucStandardError(scores: Numbers, labels: Numbers): number {
   assertNoNaN(scores);
