@@ -19,6 +19,7 @@ import { TracingError, startTracing } from '../shared/platform/tracing.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
+import { onItsCard } from './gpu/webgpu-card.js';
 import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { listGpus } from './gpu/nvidia-smi.js';
 import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/serve.js';
@@ -117,10 +118,11 @@ const allowedCommands = (file: string | undefined): CommandTrainers =>
 /** Runtimes that compute on the CPU whatever GPUs there are. */
 const cpuRuntimes = ['wasm', 'tensorflow'];
 
-async function gpuFor({ gpu, runtime, slots }: StartOptions): Promise<ChosenGpu> {
+async function gpuFor({ gpu, runtime, slots, adapter = '' }: StartOptions): Promise<ChosenGpu> {
   const choice: GpuChoice = gpu.kind === 'auto' && cpuRuntimes.includes(runtime) ? { kind: 'none' } : gpu;
   const listing = choice.kind === 'none' ? { kind: 'none' as const, reason: '' } : await listGpus();
-  return chooseGpu(choice, listing, { slots, visible: process.env['CUDA_VISIBLE_DEVICES'] });
+  const chosen = chooseGpu(choice, listing, { slots, visible: process.env['CUDA_VISIBLE_DEVICES'] });
+  return onItsCard(chosen, listing, { gpu, runtime, adapter });
 }
 
 const metricsSecurityOf = (options: StartOptions): MonitorSecurity => ({

@@ -72,6 +72,11 @@ export async function deviceInUse(
   if (device.uuid === null) return { device, runtime };
   const started = await hermite().start();
   if (started.kind === 'refused') return { device, runtime };
+  if (started.runtime === 'webgpu' && device.webgpuDoubt !== undefined)
+    log.warn(
+      { gpu: device.uuid, reason: device.webgpuDoubt },
+      'trials may run on another GPU than the one registered',
+    );
   if (usesGpu(started.runtime)) return { device, runtime: started.runtime };
   log.warn(
     { gpu: device.name, runtime: started.runtime, reason: started.reason },

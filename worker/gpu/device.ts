@@ -8,6 +8,8 @@ export interface Device {
   readonly name: string;
   /** Memory that one trial may use, bytes; null when unknown. */
   readonly memoryBytes: number | null;
+  /** Why the webgpu runtime may compute on another card of this machine; absent where it does not. */
+  readonly webgpuDoubt?: string;
 }
 
 /** Memory of this machine that one of `slots` trials may use, bytes: the container's limit where that is smaller. */
@@ -37,7 +39,7 @@ export function parseGpuChoice(text: string): GpuChoice | null {
   return /^(GPU|MIG)-[0-9A-Za-z/-]+$/.test(text) ? { kind: 'uuid', uuid: text } : null;
 }
 
-/** The GPU that was asked for is not there; the message lists those that are. */
+/** The GPU that was asked for is not there or cannot be had; the message says what can. */
 export class GpuNotFound extends Error {
   override readonly name = 'GpuNotFound';
 }
