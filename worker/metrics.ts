@@ -17,7 +17,7 @@ export const workerMetrics = {
   gpuInfo: {
     ...{ name: 'parzen_worker_gpu_info', type: 'gauge', ...process },
     labels: ['UUID', 'gpu_model', 'mig_profile', 'driver_version', 'cuda_version', 'host'],
-    help: '1 for the GPU that the worker uses; absent without one. UUID is that of the whole card',
+    help: '1 for the GPU that the worker uses; absent without one. UUID is that of the whole card, host PARZEN_HOST or the name of the host',
   },
   slots: {
     ...{ name: 'parzen_worker_slots', type: 'gauge', ...process, labels: ['state'] },

@@ -25,6 +25,12 @@ const nodes: Readonly<Record<string, Node>> = {
     taints: [gpuTaint],
     allocatable: { 'nvidia.com/gpu': 1 },
   },
+  'plain device plugin': { labels: {}, taints: [], allocatable: { 'nvidia.com/gpu': 2 } },
+  'gke gpu': {
+    labels: { 'cloud.google.com/gke-accelerator': 'nvidia-l4' },
+    taints: [gpuTaint],
+    allocatable: { 'nvidia.com/gpu': 1 },
+  },
   'mig single': {
     labels: { 'nvidia.com/gpu.memory': '9728' },
     taints: [gpuTaint],
@@ -70,14 +76,15 @@ function fits(workload: Manifest, { labels, taints, allocatable }: Node): boolea
   );
   const terms = (pod['affinity']?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
     ?.nodeSelectorTerms ?? []) as {
-    matchExpressions: { key: string; operator: string; values: string[] }[];
+    matchExpressions: { key: string; operator: string; values?: string[] }[];
   }[];
   const attracted =
     terms.length === 0 ||
     terms.some(({ matchExpressions }) =>
       matchExpressions.every(({ key, operator, values }) => {
+        if (operator === 'DoesNotExist') return labels[key] === undefined;
         expect(operator).toBe('Gt');
-        return Number(labels[key]) > Number(values[0]);
+        return Number(labels[key]) > Number(values?.[0]);
       }),
     );
   const devices = Object.entries(containersOf(pod)[0]!['resources'].limits as Record<string, number>).filter(
@@ -95,16 +102,16 @@ const fitting = (manifests: readonly Manifest[]): readonly string[] => {
 
 describe('workers', () => {
   it.each([
-    ['prod', ['gpu', 'mig single']],
-    ['single-node', ['gpu', 'mig single']],
+    ['prod', ['gpu', 'plain device plugin', 'gke gpu', 'mig single']],
+    ['single-node', ['gpu', 'plain device plugin', 'gke gpu', 'mig single']],
     ['gke-spot', ['spot gpu']],
-    ['dev', ['cpu']],
+    ['dev', ['cpu', 'plain device plugin']],
   ])('of %s fit %s', (name, expected) => expect(fitting(overlay(name))).toEqual(expected));
 
   it.skipIf(!kubectl).each([
     ['mig', ['mig mixed']],
     ['time-slicing', ['shared']],
-    ['spot', ['gpu', 'mig single', 'spot gpu']],
+    ['spot', ['gpu', 'plain device plugin', 'gke gpu', 'mig single', 'spot gpu']],
   ])('of prod with %s fit %s (needs kubectl)', (component, expected) =>
     expect(fitting(parseManifests(compose('prod', [component]), component))).toEqual(expected),
   );

@@ -85,16 +85,47 @@ export function kustomize(folder: string, program = kubectls.at(-1) ?? 'kubectl'
   return stdout;
 }
 
-/** A kustomization that adds components to an overlay or the base, rendered. `root` is the folder that holds all. */
+interface OverlayKustomization {
+  readonly resources?: readonly string[];
+  readonly components?: readonly string[];
+  readonly patches?: readonly { readonly path?: string }[];
+  readonly replicas?: readonly { readonly name: string; readonly count: number }[];
+}
+
+/** Throws where the overlay names files of its own, which a kustomization elsewhere would not find. */
+function overlayKustomization(name: string, root: string): OverlayKustomization {
+  const file = path.join(root, 'overlays', name, 'kustomization.yaml');
+  const [kustomization] = parseAllDocuments(readFileSync(file, 'utf8')).map(
+    (document) => document.toJS() as OverlayKustomization,
+  );
+  if (kustomization === undefined || (kustomization.patches ?? []).some((patch) => patch.path !== undefined))
+    throw new Error(`${file}: patches of an overlay stand in the kustomization itself`);
+  return kustomization;
+}
+
+/**
+ * An overlay with lines more in its `components:`, as the guide has it, or the base with components; rendered. With `keda` the
+ * overlay's count of workers goes, as the guide says too. `root` is the folder that holds all.
+ */
 export function compose(on: string, added: readonly string[], root = k8sFolder): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'parzen-kustomize-'));
   const relative = (...to: string[]): string => path.relative(folder, path.join(root, ...to));
+  const ofOverlay = (names: readonly string[] = []): string[] =>
+    names.map((name) => relative('overlays', on, name));
   try {
+    const own: OverlayKustomization = on === 'base' ? {} : overlayKustomization(on, root);
     const kustomization = {
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
-      resources: [on === 'base' ? relative(on) : relative('overlays', on)],
-      components: added.map((component) => relative('components', component)),
+      ...own,
+      resources: on === 'base' ? [relative(on)] : ofOverlay(own.resources),
+      components: [
+        ...ofOverlay(own.components),
+        ...added.map((component) => relative('components', component)),
+      ],
+      replicas: (own.replicas ?? []).filter(
+        ({ name }) => name !== 'parzen-worker' || !added.includes('keda'),
+      ),
     };
     writeFileSync(path.join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
     return kustomize(folder);

@@ -13,7 +13,7 @@ type Program = 'coordinator' | 'worker';
 /** Variables that are read without an option. */
 const withoutOption: Readonly<Record<Program, readonly string[]>> = {
   coordinator: ['PARZEN_REVISION'],
-  worker: ['PARZEN_CACHE', 'PARZEN_REVISION'],
+  worker: ['PARZEN_CACHE', 'PARZEN_HOST', 'PARZEN_REVISION'],
 };
 
 let work: Workplace;

@@ -168,6 +168,8 @@ describe.each(everything)('%s', (_name, read) => {
       ({ mountPath }) => storage.startsWith(`${mountPath}/`),
     );
     const volume = (pod['volumes'] as Record<string, unknown>[]).find(({ name }) => name === mount?.name);
+    // Else kubelet opens the database's folder to the group at each mount, and PostgreSQL does not start a second time.
+    expect(pod['securityContext']).toMatchObject({ fsGroupChangePolicy: 'OnRootMismatch' });
     expect(volume).toMatchObject({ persistentVolumeClaim: { claimName: 'parzen-store' } });
   });
 

@@ -107,7 +107,11 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
       const address = await saidIn(() => replica.log, 'listen');
       metricsOf.coordinators.push(await saidIn(() => replica.log, 'metrics'));
       workers.push(
-        place.start('worker', ['start', '--coordinator', address, '--slots', slots, ...options], '', env),
+        // Two containers on one card: each has a name of its own.
+        place.start('worker', ['start', '--coordinator', address, '--slots', slots, ...options], '', {
+          ...env,
+          PARZEN_HOST: `pod-${slots}`,
+        }),
       );
     }
     await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
@@ -182,11 +186,11 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
 
   it('joins workers with the GPU by UUID, shared by two of them', async () => {
     const joined = await prometheus.query(
-      'DCGM_FI_DEV_GPU_UTIL * on (UUID) group_left (host, gpu_model) max by (UUID, host, gpu_model) (parzen_worker_gpu_info)',
+      'DCGM_FI_DEV_GPU_UTIL * on (UUID) group_left (host, gpu_model) topk by (UUID) (1, max by (UUID, host, gpu_model) (parzen_worker_gpu_info))',
     );
     expect(joined).toHaveLength(1);
     expect(joined[0]!.metric).toMatchObject({ UUID: fakeGpu.uuid, gpu_model: fakeGpu.model });
-    const shared = await prometheus.query('count by (UUID) (parzen_worker_gpu_info)');
+    const shared = await prometheus.query('count by (UUID) (count by (UUID, host) (parzen_worker_gpu_info))');
     expect(shared[0]!.value![1]).toBe('2');
   });
 

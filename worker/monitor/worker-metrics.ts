@@ -80,10 +80,12 @@ export class WorkerMetrics {
     for (const metric of [metrics.gpuTrials, metrics.gpuSteps, metrics.gpuSamples])
       startAtZero(metric, [{ UUID: this.#UUID }]);
     if (gpu === null) return;
+    // In a container the name of the host is the container's; whoever starts it may know the machine's.
+    const host = process.env['PARZEN_HOST'] ?? os.hostname();
     metrics.gpuInfo.set(
       {
         ...{ UUID: gpu.uuid, gpu_model: gpu.model, mig_profile: gpu.migProfile },
-        ...{ driver_version: gpu.driver, cuda_version: cudaVersion, host: os.hostname() },
+        ...{ driver_version: gpu.driver, cuda_version: cudaVersion, host },
       },
       1,
     );

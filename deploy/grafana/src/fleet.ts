@@ -12,8 +12,8 @@ import {
 const ns = 'namespace=~"$namespace"';
 const of = `{${ns}}`;
 const rate = '[$__rate_interval]';
-/** The GPUs chosen, one series each however many workers share one. */
-const gpus = `max by (UUID, host, gpu_model) (parzen_worker_gpu_info{${ns}, host=~"$host", gpu_model=~"$gpu_model", UUID=~"$gpu"})`;
+/** The GPUs chosen, one series each however many workers share one, also where each has a host name of its own (containers). */
+const gpus = `topk by (UUID) (1, max by (UUID, host, gpu_model) (parzen_worker_gpu_info{${ns}, host=~"$host", gpu_model=~"$gpu_model", UUID=~"$gpu"}))`;
 /** A figure per GPU (labelled by UUID alone), with the GPU's host and model beside it. */
 const perGpu = (figure: string): string => `${figure} * on (UUID) group_left (host, gpu_model) ${gpus}`;
 /** Of dcgm-exporter, for the GPUs that workers of ours use. */
