@@ -65,6 +65,8 @@ export async function startServers(opened: OpenContext, listening: Listening): P
   let folder: string | null = null;
   const stop = async (): Promise<void> => {
     over.abort();
+    // Whoever asks learns that no more calls are taken before the first is refused.
+    health?.drain();
     await server.stop();
     await health?.stop();
     if (folder !== null) await rm(folder, { recursive: true, force: true });

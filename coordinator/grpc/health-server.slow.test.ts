@@ -69,6 +69,12 @@ it('says ready while the store answers, and live whatever the store does', async
   await clock.pass(healthIntervalMs);
   await clock.pass(healthTimeoutMs);
   await expect.poll(both).toBe('live SERVING, ready NOT_SERVING');
+  // Told to stop, it is not ready any more while the calls under way end, whatever a look says that began before.
+  store = 'there';
+  await clock.pass(healthIntervalMs);
+  await expect.poll(both).toBe('live SERVING, ready SERVING');
+  health.drain();
+  expect(await both()).toBe('live SERVING, ready NOT_SERVING');
   client.close();
   await health.stop();
 });

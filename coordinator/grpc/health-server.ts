@@ -10,7 +10,9 @@ import { bind, shutDown } from './server.js';
 
 export interface HealthServer {
   readonly address: string;
-  /** `ready` fails from here on; resolves when the listener is closed. */
+  /** `ready` fails from here on; `live` does not. */
+  drain(): void;
+  /** Drains; resolves when the listener is closed. */
   stop(): Promise<void>;
 }
 
@@ -33,19 +35,25 @@ export async function startHealthServer(
       ),
       clock.sleep(healthTimeoutMs, stopping.signal).then(() => false),
     ]);
+  const show = (ready: boolean): void =>
+    health.setStatus('ready', ready && !stopping.signal.aborted ? 'SERVING' : 'NOT_SERVING');
   const watch = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      health.setStatus('ready', (await look()) ? 'SERVING' : 'NOT_SERVING');
+      show(await look());
       await clock.sleep(healthIntervalMs, stopping.signal);
     }
   };
   const watching = watch();
+  const drain = (): void => {
+    stopping.abort();
+    show(false);
+  };
   return {
     address,
+    drain,
     stop: async () => {
-      stopping.abort();
+      drain();
       await watching;
-      health.setStatus('ready', 'NOT_SERVING');
       await shutDown(server);
     },
   };
