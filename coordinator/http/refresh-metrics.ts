@@ -143,7 +143,8 @@ export class DatabaseMetrics {
       if (best === null) continue;
       bestValue.set(labels, best.value);
       bestValueTimestamp.set(labels, best.atMs / 1_000);
-      if (luck !== null) bestValueLuck.set(labels, luck);
+      if (luck === null) bestValueLuck.remove(labels);
+      else bestValueLuck.set(labels, luck);
     }
   }
 
