@@ -29,6 +29,7 @@ const own = (definition: MetricDefinition): readonly (readonly [string, KnownMet
 const foreign: Readonly<Record<string, 'counter' | 'gauge'>> = {
   up: 'gauge',
   nodejs_eventloop_lag_p99_seconds: 'gauge',
+  process_start_time_seconds: 'gauge',
   process_resident_memory_bytes: 'gauge',
   process_cpu_seconds_total: 'counter',
   DCGM_FI_DEV_GPU_UTIL: 'gauge',
