@@ -68,7 +68,7 @@ export const workerMetrics = {
   },
   gpuMemory: {
     ...{ name: 'parzen_worker_gpu_memory_bytes', type: 'gauge', ...process, labels: ['UUID', 'kind'] },
-    help: 'Memory of the GPU: used and total as nvidia-smi says, trial_peak the largest that the last trial used',
+    help: "Memory of the GPU: used and total as nvidia-smi says, trial_peak the most that the last trial's buffers took (runtime webgpu; without what the driver takes beside them)",
   },
   gpuUtilisation: {
     ...{ name: 'parzen_worker_gpu_utilization_ratio', type: 'gauge', ...process, labels: ['UUID'] },

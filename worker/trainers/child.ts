@@ -40,11 +40,10 @@ async function loadTrainer(name: ChildTrainerName, options: LoadOptions): Promis
     case 'hermite': {
       const { chooseRuntime } = await import('./runtime/choose-runtime.js');
       const { createHermiteTrainer } = await import('./hermite/run-trial.js');
-      const { readPeakMemory } = await import('./hermite/peak-memory.js');
       const { runtime, reason } = await chooseRuntime(options.runtime);
       const trainer = createHermiteTrainer({ runtime, stopRequested: options.stopRequested });
       const healthy = (): boolean => runtime.healthy();
-      return { trainer, peakMemory: readPeakMemory, runtime: runtime.name, reason, healthy };
+      return { trainer, peakMemory: () => runtime.peak.read(), runtime: runtime.name, reason, healthy };
     }
     case 'instant':
       return {

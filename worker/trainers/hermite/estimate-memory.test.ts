@@ -25,6 +25,20 @@ describe('the memory estimate', () => {
     expect(estimate({ lstmHidden: null }).lstm).toBe(0);
   });
 
+  test('is what a step of 512 rows takes of a GPU, as measured on an H200, and not less', () => {
+    const sizes = [
+      [18, { window: 16, lstmHidden: 32, mapsA: 4, mapsB: 1, hidden: 64, degree: 4 }],
+      [139, { window: 136, lstmHidden: 64, mapsA: 6, mapsB: 3, hidden: 128, degree: 6 }],
+      [369, { window: 256, lstmHidden: 96, mapsA: 9, mapsB: 5, hidden: 192, degree: 8 }],
+    ] as const;
+    for (const [mebibytes, shape] of sizes) {
+      const { lstm, block, dense, tensors } = estimate({ ...shape, context: 12, version: 'probabilist' });
+      const ratio = (lstm + block + dense + tensors) / 2 ** 20 / mebibytes;
+      expect(ratio).toBeGreaterThan(1);
+      expect(ratio).toBeLessThan(1.2);
+    }
+  });
+
   test('grows with every size that costs memory', () => {
     const before = totalMemory(estimate());
     const larger: Partial<ModelShape>[] = [

@@ -106,6 +106,21 @@ describe('a trial', () => {
     expect(peakMemoryBytes).toBeGreaterThan(50e6);
   });
 
+  test("gives back each fold's step, and tells the peak that its runtime measured", async () => {
+    const held: string[] = [];
+    const watched: Runtime = {
+      ...runtime,
+      peak: { reset: () => void held.push('reset'), read: () => 77 },
+      compile: (step) => {
+        held.push('compiled');
+        return Object.assign(runtime.compile(step), { release: () => void held.push('released') });
+      },
+    };
+    const { peakMemoryBytes } = await trainer(watched).run(jobOf(), goOn);
+    expect(peakMemoryBytes).toBe(77);
+    expect(held).toEqual(['reset', 'compiled', 'released', 'compiled', 'released']);
+  });
+
   test('gives the same metrics again, others with another seed, and leaves no tensor behind', async () => {
     const before = runtime.memory();
     const first = await metricsOf(jobOf());

@@ -24,7 +24,6 @@ import {
   type TrialPhase,
 } from '../port.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { readPeakMemory, resetPeakMemory } from './peak-memory.js';
 import { runFold, type JudgedFold } from './run-fold.js';
 
 export interface HermiteTrainerOptions {
@@ -187,11 +186,11 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
 
   return {
     run: async (job, report): Promise<TrialDone> => {
-      resetPeakMemory();
+      runtime.peak.reset();
       enter('load');
       try {
         const metrics = await metricsOrZero(job, report);
-        return { metrics, peakMemoryBytes: readPeakMemory() };
+        return { metrics, peakMemoryBytes: runtime.peak.read() };
       } catch (error) {
         throw classified(runtime, await afterAskingDevice(runtime, error), phase);
       } finally {

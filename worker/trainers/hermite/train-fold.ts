@@ -12,7 +12,7 @@ import type { TrainingBudget } from '../../../shared/core/trainers/hermite-setti
 import { firstNonFinite, toForecasts } from '../../market/probability.js';
 import { TrialFailed } from '../port.js';
 import { at } from '../runtime/differentiable.js';
-import type { TensorStep } from '../runtime/runtime.js';
+import type { CompiledStep } from '../runtime/runtime.js';
 import type { Tensor } from '../runtime/tensorflow.js';
 import { createEarlyStopping, type EarlyStoppingRules } from './early-stopping.js';
 import type { DropoutMasks } from './forward.js';
@@ -161,7 +161,7 @@ const batchOf = (run: FoldRun, { rows, y }: TrainingPart): Batch => ({
 });
 
 /** One optimiser step as a function of tensors: parameters, both moments, rates, and those of a batch. */
-const compiledStep = ({ network, settings }: FoldRun): TensorStep =>
+const compiledStep = ({ network, settings }: FoldRun): CompiledStep =>
   network.runtime.compile(([parameters, first, second, rates, ...batch]) => {
     assert(
       parameters !== undefined && first !== undefined && second !== undefined && rates !== undefined,
@@ -175,7 +175,7 @@ const compiledStep = ({ network, settings }: FoldRun): TensorStep =>
 /** One optimiser step; frees the batch. The outputs [B,3] of its forward pass belong to the caller. */
 function step(
   run: FoldRun,
-  { schedule, compiled }: { readonly schedule: ScheduleSettings; readonly compiled: TensorStep },
+  { schedule, compiled }: { readonly schedule: ScheduleSettings; readonly compiled: CompiledStep },
   state: OptimiserState,
   batch: Batch,
 ): { readonly state: OptimiserState; readonly outputs: Tensor } {
@@ -316,6 +316,8 @@ export async function trainFold(run: FoldRun): Promise<TrainedFold> {
     finished = true;
     return { parameters: best, looks, steps: state.steps, diverged };
   } finally {
+    // A GPU would otherwise keep every buffer of every fold's step until the trial ends.
+    compiled.release();
     collected.forEach(({ outputs }) => outputs.dispose());
     disposeState(state, state.parameters === best);
     if (!finished) best?.dispose();

@@ -102,13 +102,15 @@ export interface Runtime {
    * take all that changes from its arguments, and read nothing back: a runtime may remember what it did and do it again
    * without calling it. The results belong to the caller.
    */
-  compile(step: TensorStep): TensorStep;
+  compile(step: TensorStep): CompiledStep;
 
   /** Waits for the device and throws what it has complained about since the last call. */
   flushErrors(): Promise<void>;
   /** False once the device has failed: nothing computed since is to be trusted, and the process has to be replaced. */
   healthy(): boolean;
   memory(): RuntimeMemory;
+  /** Where the largest amount of memory that a trial takes is read. */
+  readonly peak: PeakMemory;
   classify(error: unknown): RuntimeFailure;
   /** Gives back the memory of the fused ops, between trials; the runtime stays usable. */
   dispose(): void;
@@ -116,6 +118,20 @@ export interface Runtime {
 
 /** From tensors to tensors. */
 export type TensorStep = (inputs: readonly Tensor[]) => readonly Tensor[];
+
+/** A step that may be called many times. */
+export interface CompiledStep extends TensorStep {
+  /** Gives back what was remembered for it; it may be called again, and then begins anew. */
+  release(): void;
+}
+
+/** The most memory that was in use at once, of the kind that a runtime computes in. */
+export interface PeakMemory {
+  /** Begins a new measurement. */
+  reset(): void;
+  /** Bytes since `reset`; null where nobody can say. */
+  read(): number | null;
+}
 
 /** Parameters and both moments, flat and of the same length. */
 export interface AdamWVectors {

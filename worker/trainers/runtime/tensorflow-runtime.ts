@@ -8,6 +8,7 @@ import { outOfMemorySign } from '../../gpu/out-of-memory.js';
 import { referenceOps } from './reference-ops.js';
 import type { Runtime, RuntimeFailure } from './runtime.js';
 import type { TensorFlow } from './tensorflow.js';
+import { processPeak, unknownPeak } from './process-peak.js';
 import { tidied } from './tidied.js';
 
 type TensorFlowName = 'tensorflow' | 'tensorflow-gpu';
@@ -87,6 +88,8 @@ export async function createTensorFlowRuntime(
     tf,
     ...referenceOps(tf),
     compile: (step) => tidied(tf, step),
+    // The library does not say what it takes of the GPU, and the process' memory is not that.
+    peak: name === 'tensorflow' ? processPeak : unknownPeak,
     flushErrors: () => Promise.resolve(),
     healthy: () => true,
     memory: () => {

@@ -1,5 +1,6 @@
 import type { Runtime, RuntimeFailure } from './runtime.js';
 import { referenceSmallOps } from './reference-small-ops.js';
+import { processPeak } from './process-peak.js';
 import { tidied } from './tidied.js';
 import { loadTensorFlow, loadTensorFlowWasm, resolvePackageFile, type TensorFlow } from './tensorflow.js';
 import { loadKernels } from './wasm-kernels.js';
@@ -88,6 +89,7 @@ export async function createWasmRuntime(): Promise<Runtime> {
     gelu: (x) => ops.gelu(x),
     adamW: (vectors, gradient, rates) => ops.adamW(vectors, gradient, rates),
     compile: (step) => tidied(tf, step),
+    peak: processPeak,
     flushErrors: () => Promise.resolve(),
     healthy: () => true,
     memory: () => {

@@ -8,7 +8,7 @@
  */
 import { assert } from '../../../../shared/core/assert.js';
 import { at } from '../differentiable.js';
-import type { TensorStep } from '../runtime.js';
+import type { CompiledStep, TensorStep } from '../runtime.js';
 import type { Tensor } from '../tensorflow.js';
 import { bufferOf, submitPending, type BufferSource } from './backend.js';
 import type { Gpu } from './gpu.js';
@@ -196,7 +196,7 @@ export class Recorder {
   readonly #gpu: Gpu;
   /** Sent before anything is encoded or copied: a poisoned device must not go on. */
   readonly #check: () => void;
-  #recordings = new Set<Map<string, Recording>>();
+  readonly #recordings = new Set<Map<string, Recording>>();
 
   constructor(gpu: Gpu, check: () => void) {
     this.#gpu = gpu;
@@ -215,16 +215,24 @@ export class Recorder {
     return [...this.#recordings].flatMap((known) => [...known.values()]);
   }
 
-  compile(step: TensorStep): TensorStep {
+  compile(step: TensorStep): CompiledStep {
     const known = new Map<string, Recording>();
-    return (inputs) => {
+    const run: TensorStep = (inputs) => {
       this.#check();
-      // Forgotten by `clear` meanwhile: begun anew.
+      // Forgotten by `clear` or `release` meanwhile: begun anew.
       this.#recordings.add(known);
       const key = inputs.map(({ shape }) => shape.join('×')).join(' ');
       const found = known.get(key);
       return found === undefined ? this.#first(known, key, step, inputs) : this.#again(found, inputs);
     };
+    return Object.assign(run, { release: () => this.#forget(known) });
+  }
+
+  /** What was sent before still runs: a buffer that is destroyed goes after the work that uses it. */
+  #forget(known: Map<string, Recording>): void {
+    for (const { own } of known.values()) own.dispose();
+    known.clear();
+    this.#recordings.delete(known);
   }
 
   #first(known: Map<string, Recording>, key: string, step: TensorStep, inputs: readonly Tensor[]): Tensor[] {
@@ -255,10 +263,6 @@ export class Recorder {
 
   /** Forgets everything and gives its buffers back. */
   clear(): void {
-    for (const known of this.#recordings) {
-      for (const { own } of known.values()) own.dispose();
-      known.clear();
-    }
-    this.#recordings = new Set();
+    for (const known of [...this.#recordings]) this.#forget(known);
   }
 }

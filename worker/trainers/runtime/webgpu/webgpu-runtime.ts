@@ -2,6 +2,7 @@ import type { Runtime } from '../runtime.js';
 import { loadTensorFlow, loadTensorFlowWebgpu } from '../tensorflow.js';
 import { openAdapter, type OpenedAdapter } from './adapter.js';
 import { webgpuBackend } from './backend.js';
+import { PeakBuffers } from './peak-buffers.js';
 import { Poison, classifyWebgpuError, watchDevice } from './errors.js';
 import { Gpu } from './gpu.js';
 import { Recorder } from './recording.js';
@@ -60,13 +61,18 @@ export async function createWebgpuRuntime(
   const recorder = new Recorder(gpu, () => poison.check());
   const plain = environment[plainVariable] === '1';
   const ops = webgpuOps(gpu, { plainLstm: plain });
+  const tensorBytes = (): number => backend.bufferManager.numBytesAllocated;
+  const opBytes = (): number => gpu.scratchBytes + recorder.bytes;
+  const peak = new PeakBuffers(() => tensorBytes() + opBytes());
   return {
     name: 'webgpu',
     description: opened.name,
     tf,
     ...ops,
-    compile: (step) => (plain ? tidied(tf, step) : recorder.compile(step)),
+    compile: (step) => peak.watched(plain ? tidied(tf, step) : recorder.compile(step)),
+    peak,
     flushErrors: async () => {
+      peak.look();
       if (backend.commandEncoder !== null) {
         backend.endComputePassEncoder();
         backend.submitQueue();
@@ -78,14 +84,7 @@ export async function createWebgpuRuntime(
       poison.check();
     },
     healthy: () => poison.error === null,
-    memory: () => {
-      const { numTensors } = tf.memory();
-      return {
-        tensors: numTensors,
-        tensorBytes: backend.bufferManager.numBytesAllocated,
-        opBytes: gpu.scratchBytes + recorder.bytes,
-      };
-    },
+    memory: () => ({ tensors: tf.memory().numTensors, tensorBytes: tensorBytes(), opBytes: opBytes() }),
     classify: classifyWebgpuError,
     dispose: () => {
       recorder.clear();
