@@ -85,10 +85,14 @@ describe.each(everything)('%s', (_name, read) => {
     for (const workload of workloads(manifests)) {
       const ports = portsOf(workload);
       for (const container of containersOf(podSpecOf(workload)))
-        for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'].map(
-          (each) => container[each],
-        )) {
-          if (probe?.grpc) expect(ports.map(({ containerPort }) => containerPort)).toContain(probe.grpc.port);
+        for (const [probe, service] of [
+          [container['startupProbe'], 'live'],
+          [container['livenessProbe'], 'live'],
+          [container['readinessProbe'], 'ready'],
+        ]) {
+          // Only this port is without TLS whatever the others are.
+          const health = ports.find(({ name }) => name === 'health')?.containerPort;
+          if (probe?.grpc) expect(probe.grpc).toEqual({ port: health, service });
           if (probe?.httpGet) expect(ports.map(({ name }) => name)).toContain(probe.httpGet.port);
         }
     }
