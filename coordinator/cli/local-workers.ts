@@ -101,7 +101,7 @@ function spawnWorker({
   ];
   const child = spawn(process.execPath, [main, ...args, '--log', 'warn', '--log-format', 'json'], {
     stdio: ['pipe', 'ignore', 'pipe'],
-    env: environmentOfWorker(),
+    env: environmentOfWorker(process.env),
     detached: true,
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -110,11 +110,15 @@ function spawnWorker({
   return child;
 }
 
-/** Ours, without what says how to reach some other coordinator, and without the addresses at which this process is watched. */
-const environmentOfWorker = (): NodeJS.ProcessEnv => {
+/**
+ * Ours, without what says how to reach some other coordinator, without the addresses at which this process is watched, and
+ * without the store's URL, whose password is no business of trainers.
+ */
+export const environmentOfWorker = (ours: NodeJS.ProcessEnv): NodeJS.ProcessEnv => {
   const foreign = new Set<string>(channelOptions.map(([, , variable]) => variable));
-  const others = (name: string): boolean => foreign.has(name) || /^PARZEN_(INSECURE_)?METRICS/.test(name);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !others(name)));
+  const others = (name: string): boolean =>
+    foreign.has(name) || name === 'PARZEN_STORAGE' || /^PARZEN_(INSECURE_)?METRICS/.test(name);
+  return Object.fromEntries(Object.entries(ours).filter(([name]) => !others(name)));
 };
 
 /** A line of a worker's log, in ours; anything that is no log line (the last words of a crash) as it is. */
