@@ -276,7 +276,7 @@ function report(input: FoldInput, judgement: Judgement): FoldEvaluation {
     probabilityCollapse: collapsed(raw),
     coverageFlag: coverageFlag(metrics, alpha),
     scoreAuc: auc(score, data.up),
-    scoreAucStandardError: aucStandardError(score, data.up),
+    scoreAucStandardError: aucStandardError(score, data.up, horizon),
     hits: directionHits(calibrated, data.up),
     strategy: chosen,
     naiveLong,

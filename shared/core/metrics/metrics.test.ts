@@ -109,6 +109,29 @@ describe('AUC', () => {
     expect(mean(errors) / Math.sqrt(variance(values, 1))).toBeGreaterThan(0.9);
     expect(mean(errors) / Math.sqrt(variance(values, 1))).toBeLessThan(1.1);
   });
+
+  it('has a larger standard error where labels and scores overlap, as large as the spread', () => {
+    const [horizon, rows] = [8, 600];
+    const sums = (draws: Float64Array | number[], from: number): number[] =>
+      Array.from({ length: rows }, (_, t) => {
+        let sum = 0;
+        for (let k = 0; k < horizon; k++) sum += draws[from + t + k] ?? NaN;
+        return sum;
+      });
+    const [values, naive, errors]: [number[], number[], number[]] = [[], [], []];
+    for (let seed = 0; seed < 200; seed++) {
+      const draws = [...normals(seed, 2 * (rows + horizon))];
+      const labels = Uint8Array.from(sums(draws, 0), (sum) => (sum > 0 ? 1 : 0));
+      const scores = sums(draws, rows + horizon);
+      values.push(auc(scores, labels));
+      naive.push(aucStandardError(scores, labels));
+      errors.push(aucStandardError(scores, labels, horizon));
+    }
+    const spread = Math.sqrt(variance(values, 1));
+    expect(mean(naive) / spread).toBeLessThan(0.6);
+    expect(mean(errors) / spread).toBeGreaterThan(0.75);
+    expect(mean(errors) / spread).toBeLessThan(1.2);
+  });
 });
 
 describe('calibration figures', () => {
