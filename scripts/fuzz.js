@@ -8,8 +8,8 @@ const root = path.dirname(import.meta.dirname);
 const { values } = parseArgs({
   options: { inputs: { type: 'string', default: '3500' }, seed: { type: 'string' } },
 });
-const env = { ...process.env, FUZZ_INPUTS: values.inputs };
-if (values.seed !== undefined) env.FUZZ_SEED = values.seed;
+const seed = values.seed ?? String(Math.floor(Math.random() * 2 ** 31));
+const env = { ...process.env, FUZZ_INPUTS: values.inputs, FUZZ_SEED: seed };
 const vitest = path.join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const args = ['run', 'test/fuzz', '--testTimeout=3600000'];
 const { status } = spawnSync(process.execPath, [vitest, ...args], { cwd: root, env, stdio: 'inherit' });

@@ -4,9 +4,12 @@ import fc from 'fast-check';
 /** `FUZZ_INPUTS` asks for another number of inputs per property. */
 export const inputsOf = (byDefault: number): number => Number(process.env['FUZZ_INPUTS'] ?? byDefault);
 
-/** Says how many inputs there will be, and which. `FUZZ_SEED` asks for those of another run. */
+/**
+ * Says how many inputs there will be, and which. `FUZZ_SEED` asks for others: `npm run fuzz` draws one, while `npm test` tries
+ * the same ones every time, so that a change that fails it is to blame.
+ */
 export function seedOf(inputs: number): number {
-  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = Number(process.env['FUZZ_SEED'] ?? 1);
   console.log(`${inputs} inputs, FUZZ_SEED=${seed}`);
   return seed;
 }
