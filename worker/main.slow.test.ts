@@ -45,7 +45,7 @@ describe('worker doctor', () => {
     const well = await place.run('worker', ['doctor', '--golden', 'golden']);
     expect(well.code).toBe(0);
     expect(well.stdout).toMatch(/^ok {3}right.json {2}exact$/m);
-    expect(well.stdout).toMatch(/^\? {4}README.md {2}unknown/m);
+    expect(well.stdout).toMatch(/^\? {4}README.md {2}skipped: not a .json file$/m);
 
     place.write('golden/wrong.json', splits('no_folds'));
     const missed = await place.run('worker', ['doctor', '--golden', 'golden']);
