@@ -116,7 +116,8 @@ describe('coordinator start', () => {
 
   it('works with a worker in a process of its own, which is killed on the way', async () => {
     const file = place.write('apart.yaml', instantStudyFile('apart', 300));
-    const coordinator = place.start('coordinator', ['start', '--study', file, ...anyPort]);
+    const args = ['start', '--study', file, '--lease-ttl', '10', ...anyPort];
+    const coordinator = place.start('coordinator', args);
     await until(() => /listen=127.0.0.1:\d+/.test(coordinator.stderr()));
     const address = /listen=(127.0.0.1:\d+)/.exec(coordinator.stderr())![1]!;
     const first = place.start('worker', ['start', '--coordinator', address]);
