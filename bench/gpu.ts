@@ -11,6 +11,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { configurationsNamed } from './trainer/configurations.js';
 import * as checks from './gpu/checks.js';
 
 const { values } = parseArgs({
@@ -24,7 +25,7 @@ const { values } = parseArgs({
     stage: { type: 'string' },
   },
 });
-const configs = values.configs.split(',');
+const configs = configurationsNamed(values.configs);
 const steps = Number(values.steps);
 const patience = Number(values.patience);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -13,6 +13,7 @@ import { chooseRuntime } from '../worker/trainers/runtime/choose-runtime.js';
 import type { Runtime } from '../worker/trainers/runtime/runtime.js';
 import {
   configurationNames,
+  configurationsNamed,
   operationsOf,
   shapeOf,
   type ConfigurationName,
@@ -44,8 +45,8 @@ function readOptions(): Options {
     }),
   );
   const names = (option: string): readonly ConfigurationName[] => {
-    const wanted = given.get(option)?.split(',') ?? null;
-    return configurationNames.filter((name) => wanted?.includes(name) ?? true);
+    const list = given.get(option);
+    return list === undefined ? configurationNames : configurationsNamed(list);
   };
   return {
     configurations: names('configurations'),

@@ -23,7 +23,7 @@ import {
   createWebgpuRuntime,
   type WebgpuRuntime,
 } from '../../worker/trainers/runtime/webgpu/webgpu-runtime.js';
-import { batchRows, configurations } from './configurations.js';
+import { batchRows, paramsOf, shapeOf, type ConfigurationName } from '../trainer/configurations.js';
 import { profile } from './profile.js';
 import { createStepper } from './stepper.js';
 
@@ -102,10 +102,9 @@ export async function checkNaN(say: Say): Promise<boolean> {
 }
 
 /** Replayed steps must leave the parameters that steps made anew leave; on every configuration. */
-export async function checkReplay(say: Say, name: string, steps: number): Promise<boolean> {
+export async function checkReplay(say: Say, name: ConfigurationName, steps: number): Promise<boolean> {
   const runtime = await createWebgpuRuntime();
-  const shape = configurations[name];
-  if (shape === undefined) throw new Error(`no configuration ${name}`);
+  const shape = shapeOf(name);
   const results: Float32Array[] = [];
   for (const compiled of [true, false]) {
     const stepper = createStepper(runtime, shape, { rows: batchRows, compiled });
@@ -124,7 +123,7 @@ export async function checkReplay(say: Say, name: string, steps: number): Promis
 }
 
 export interface StepTimes {
-  readonly config: string;
+  readonly config: ConfigurationName;
   /** Every step waited for, as PyTorch's are, median; and many queued and waited for once, mean; seconds. */
   readonly waited: number;
   readonly queued: number;
@@ -135,11 +134,10 @@ const median = (values: readonly number[]): number =>
 
 async function timeSteps(
   runtime: WebgpuRuntime,
-  name: string,
+  name: ConfigurationName,
   bound: { readonly steps: number; readonly seconds: number },
 ): Promise<StepTimes & { readonly firstSeconds: number }> {
-  const shape = configurations[name];
-  if (shape === undefined) throw new Error(`no configuration ${name}`);
+  const shape = shapeOf(name);
   const stepper = createStepper(runtime, shape, { rows: batchRows });
   const wait = (): Promise<void> => runtime.flushErrors();
   const began = performance.now();
@@ -171,7 +169,7 @@ async function timeSteps(
 /** Seconds per step, and where the GPU's share of them goes. */
 export async function measureSteps(
   say: Say,
-  name: string,
+  name: ConfigurationName,
   bound: { readonly steps: number; readonly seconds: number },
 ): Promise<StepTimes> {
   const runtime = await createWebgpuRuntime();
@@ -205,10 +203,9 @@ function gpuMemoryUsed(): number | null {
 }
 
 /** Memory must not grow over many steps. */
-export async function checkMemory(say: Say, name: string, steps: number): Promise<boolean> {
+export async function checkMemory(say: Say, name: ConfigurationName, steps: number): Promise<boolean> {
   const runtime = await createWebgpuRuntime();
-  const shape = configurations[name];
-  if (shape === undefined) throw new Error(`no configuration ${name}`);
+  const shape = shapeOf(name);
   const stepper = createStepper(runtime, shape, { rows: batchRows });
   const look = async (): Promise<{ rss: number; gpu: number | null; tensors: number; own: number }> => {
     await runtime.flushErrors();
@@ -242,16 +239,6 @@ const params = {
   ...{ reg_weight: 1, cls_weight: 1, unc_weight: 0.5, sign_hinge_weight: 0.5 },
   ...{ threshold: 0.51, confidence_margin: 0.01, kelly_clip: 0.2, batch_size: 512 },
 } as const;
-
-/** Parameters of a trial with the model of a configuration. */
-function modelParams(name: string): Record<string, number> {
-  const shape = configurations[name];
-  if (shape?.lstmHidden == null) throw new Error(`no configuration ${name}`);
-  return {
-    ...{ feature_window: shape.window, lstm_hidden: shape.lstmHidden, hermite_hidden_dim: shape.hidden },
-    ...{ hermite_degree: shape.degree, hermite_maps_a: shape.mapsA, hermite_maps_b: shape.mapsB },
-  };
-}
 
 const evaluation = {
   ...{ profile: 'honest', fold_count: 5, train_rows_min: 1_000, early_stop_rows: 500, calibration_rows: 500 },
@@ -294,8 +281,8 @@ async function runJob(
 }
 
 /** Seconds of a whole trial, 250 optimiser steps in five folds; the second one on a process that is warm. */
-export async function measureTrial(say: Say, name: string, runtime: string): Promise<boolean> {
-  const own = modelParams(name);
+export async function measureTrial(say: Say, name: ConfigurationName, runtime: string): Promise<boolean> {
+  const own = paramsOf(name);
   const results = await runJob([own, own], { bars: 10_000, trainRows: 2_000 }, runtime);
   const shown = results.map(({ result, seconds }) => {
     if (result.kind !== 'done') return `${result.kind} ${'message' in result ? result.message : ''}`;
@@ -309,7 +296,7 @@ export async function measureTrial(say: Say, name: string, runtime: string): Pro
 
 /** A batch that no buffer of the device can hold: the attempt ends as out of memory, and the next one works. */
 export async function checkTrialTooLarge(say: Say): Promise<boolean> {
-  const huge = { ...modelParams('large'), batch_size: 32_768, steps: 2, eval_every_steps: 1 };
+  const huge = { ...paramsOf('large'), batch_size: 32_768, steps: 2, eval_every_steps: 1 };
   const sizes = { feature_window: 8, lstm_hidden: 8, hermite_hidden_dim: 8, hermite_degree: 4 };
   const small = {
     ...sizes,

@@ -26,6 +26,16 @@ export const configurationNames = [
   'large',
 ] as const satisfies readonly ConfigurationName[];
 
+/** The configurations of a list such as `small,large`, in their usual order. Throws naming one that there is not. */
+export function configurationsNamed(list: string): readonly ConfigurationName[] {
+  const wanted = list.split(',');
+  const known: readonly string[] = configurationNames;
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new Error(`no configuration '${unknown}'; there are ${configurationNames.join(', ')}`);
+  return configurationNames.filter((name) => wanted.includes(name));
+}
+
 export const shapeOf = (name: ConfigurationName): ModelShape => ({
   ...configurations[name],
   ...{ context, version: 'probabilist' },

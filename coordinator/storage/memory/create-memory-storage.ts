@@ -1,5 +1,4 @@
 import {
-  studyId,
   trialNumber,
   type LeaseToken,
   type RequestId,
@@ -37,12 +36,9 @@ import {
   type TrialReport,
   type WorkerRecord,
 } from '../port.js';
-import { MemoryDatasets } from './memory-datasets.js';
-import { MemoryTokens } from './memory-tokens.js';
+import { MemoryDatabase } from './memory-database.js';
 import { overviewOf } from './memory-overview.js';
-import { MemoryTransaction, type TakenIds } from './memory-transaction.js';
 import { StudyGroups, type GroupPace, type RunTransaction, type Work } from '../study-groups.js';
-import { StudyQueues } from '../study-queues.js';
 import { StudyState } from './study-state.js';
 
 /** A store in this process's memory with one handle on it: for simulation and tests. Gone with the process. */
@@ -63,61 +59,6 @@ export function createMemoryDatabase(nowMs: () => number = () => Date.now()): Sh
     open: (pace) => new MemoryStorage(database, pace),
     runTransaction: (study, body) => database.runTransaction(study, body, []),
   };
-}
-
-/** What all handles share. */
-class MemoryDatabase {
-  readonly studies = new Map<StudyId, StudyState>();
-  readonly workers = new Map<string, WorkerRecord>();
-  readonly datasets = new MemoryDatasets();
-  readonly tokens = new MemoryTokens();
-  #lastStudyId = 0;
-  /** Stands for the lock on a study's row. */
-  readonly queues = new StudyQueues();
-  readonly nowMs: () => number;
-
-  constructor(nowMs: () => number) {
-    this.nowMs = nowMs;
-  }
-
-  readonly taken: TakenIds = {
-    token: (token) => this.find((study) => study.attempts.has(token)) !== null,
-    request: (request) => this.findRequest(request),
-  };
-
-  findRequest(request: RequestId): LeasePlace | null {
-    const study = this.find((each) => each.tokenByRequest.has(request));
-    const token = study?.tokenByRequest.get(request);
-    const attempt = token === undefined ? undefined : study?.attempts.get(token);
-    if (study === null || attempt === undefined) return null;
-    return { study: study.record.id, number: attempt.number, token: attempt.token };
-  }
-
-  runTransaction(...[id, body]: Parameters<RunTransaction>): Promise<boolean> {
-    return this.queues.run(id, async () => {
-      const study = this.studies.get(id);
-      if (study === undefined) return false;
-      const transaction = new MemoryTransaction(study, this.taken);
-      try {
-        await body(transaction);
-        transaction.commit();
-        return true;
-      } finally {
-        transaction.close();
-      }
-    });
-  }
-
-  mintStudyId(): StudyId {
-    this.#lastStudyId += 1;
-    return studyId(this.#lastStudyId);
-  }
-
-  /** The first study that `test` accepts. */
-  find(test: (study: StudyState) => boolean): StudyState | null {
-    for (const study of this.studies.values()) if (test(study)) return study;
-    return null;
-  }
 }
 
 class MemoryStorage implements Storage {
