@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { studyId } from '../../shared/core/ids.js';
+import { requestId, studyId } from '../../shared/core/ids.js';
 import { CallEnded, StorageUnavailable, type StudyTransaction } from './port.js';
 import {
   StudyGroups,
+  answersAtOnce,
   breatheMs,
   groupMsMax,
   groupSizeMax,
@@ -21,7 +22,7 @@ class Store {
   readonly #ends: ((error?: Error) => void)[] = [];
   transactions = 0;
 
-  readonly run: RunTransaction = async (_, body) => {
+  readonly run: RunTransaction = async (_, { body }) => {
     this.transactions += 1;
     await body(transaction);
     await new Promise<void>((resolve, reject) => {
@@ -33,9 +34,14 @@ class Store {
     return true;
   };
 
+  /** Waits until a transaction is to be committed. */
+  async committing(): Promise<void> {
+    while (this.#ends.length === 0) await settle();
+  }
+
   /** Commits the transaction that is under way, or fails it. */
   async end(error?: Error): Promise<void> {
-    await settle();
+    await this.committing();
     this.#ends.shift()?.(error);
     await settle();
   }
@@ -129,11 +135,33 @@ describe('the answers of a group that is committed', () => {
     expect(heard).toEqual(['runs a', 'runs b', 'a', 'b']);
   });
 
+  it('are given a few at a time: what the store says meanwhile is heard first', async () => {
+    let turn: () => void = () => undefined;
+    const breathe = (): Promise<void> => new Promise((resolve) => (turn = resolve));
+    const groups = new StudyGroups(
+      async (_, { body }) => {
+        await body(transaction);
+        return true;
+      },
+      { ...pace, breathe, answerTime: () => never },
+    );
+    const heard: number[] = [];
+    const calls = Array.from({ length: answersAtOnce + 2 }, async (_, index) => {
+      await groups.run(study, () => Promise.resolve());
+      heard.push(index);
+    });
+    await settle();
+    expect(heard).toEqual(Array.from({ length: answersAtOnce }, (_, index) => index));
+    turn();
+    await Promise.all(calls);
+    expect(heard).toEqual(calls.map((_, index) => index));
+  });
+
   it('wait no longer than a moment where the next group has to wait itself', async () => {
     let transactions = 0;
     let moment: () => void = () => undefined;
     const groups = new StudyGroups(
-      async (_, body) => {
+      async (_, { body }) => {
         transactions += 1;
         if (transactions > 1) await never;
         await settle();
@@ -155,6 +183,85 @@ describe('the answers of a group that is committed', () => {
   });
 });
 
+describe('a group that is formed when the commit before it is on its way', () => {
+  const pace = { nowMs: () => 0, breathe: settle, answerTime: () => Promise.resolve() };
+
+  /** Calls of which each transaction runs two; every commit is asked for what comes next, and fails where `fails` says so. */
+  function setUp(fails: (transactions: number) => Error | null) {
+    const seen: { readonly lookups: readonly unknown[]; readonly announced: readonly unknown[] | null }[] =
+      [];
+    let announced: readonly unknown[] | null = null;
+    let nowMs = 0;
+    const store = new Store();
+    const run: RunTransaction = async (id, work) => {
+      seen.push({ lookups: work.lookups, announced });
+      announced = null;
+      const number = seen.length;
+      await store.run(id, {
+        ...work,
+        body: async (inner) => {
+          await work.body(inner);
+          announced = work.next();
+        },
+      });
+      const error = fails(number);
+      if (error === null) return true;
+      announced = null;
+      throw error;
+    };
+    const groups = new StudyGroups(run, { ...pace, nowMs: () => nowMs });
+    const ran: string[] = [];
+    const call = (name: string): Promise<string | null> =>
+      groups.run(
+        study,
+        () => {
+          nowMs += groupMsMax / 2;
+          ran.push(name);
+          return Promise.resolve(name);
+        },
+        { request: requestId(name) },
+      );
+    return { store, call, seen, ran };
+  }
+
+  const names = (lookups: readonly unknown[]): readonly string[] =>
+    (lookups as readonly { readonly request: string }[]).map(({ request }) => request);
+
+  it('comes next, as it was announced: who was left first, and nobody who came later', async () => {
+    const { store, call, seen, ran } = setUp(() => null);
+    const calls = ['a', 'b', 'c'].map(call);
+    await store.committing();
+    const later = call('d');
+    for (let transactions = 0; transactions < 3; transactions += 1) await store.end();
+    expect(await Promise.all([...calls, later])).toEqual(['a', 'b', 'c', 'd']);
+    expect(ran).toEqual(['a', 'b', 'c', 'd']);
+    expect(seen.map(({ lookups }) => names(lookups))).toEqual([['a', 'b', 'c'], ['c'], ['d']]);
+    // The very object: by it the store knows that this is what it was told of.
+    expect(seen[1]?.lookups).toBe(seen[1]?.announced);
+    expect(seen[2]?.lookups).toBe(seen[2]?.announced);
+  });
+
+  it('is formed anew where that commit fails: each call runs in a transaction that commits, once', async () => {
+    const { store, call, seen, ran } = setUp((number) => (number === 1 ? new Error('refused') : null));
+    const calls = ['a', 'b', 'c'].map(call);
+    await store.committing();
+    const later = call('d');
+    for (let transactions = 0; transactions < 5; transactions += 1) await store.end();
+    expect(await Promise.all([...calls, later])).toEqual(['a', 'b', 'c', 'd']);
+    expect(ran).toEqual(['a', 'b', 'a', 'b', 'c', 'd']);
+    expect(seen.map(({ lookups }) => names(lookups))).toEqual([['a', 'b', 'c'], ['a'], ['b'], ['c'], ['d']]);
+  });
+
+  it('hears with all others that the store is away', async () => {
+    const { store, call } = setUp(() => away);
+    const calls = ['a', 'b', 'c'].map(call);
+    await settle();
+    const heard = outcomes([...calls, call('d')]);
+    await store.end();
+    expect(new Set(await heard)).toEqual(new Set([away]));
+  });
+});
+
 describe('a group', () => {
   const stepMs = 4;
   /** Calls of 4 ms each, all made at once: the calls per transaction, and after which calls others had their turn. */
@@ -171,7 +278,7 @@ describe('a group', () => {
       answerTime: () => Promise.resolve(),
     };
     const sizes: number[] = [];
-    const plain: RunTransaction = async (_, body) => {
+    const plain: RunTransaction = async (_, { body }) => {
       const before = order.length;
       await body(transaction);
       sizes.push(order.length - before);
@@ -201,11 +308,12 @@ describe('a group', () => {
   it('lets other work have its turn every few milliseconds', async () => {
     const { breaths } = await groupsOf(10);
     const every = Math.ceil(breatheMs / stepMs);
-    expect(breaths).toEqual([every, 2 * every, 3 * every]);
+    // The last one is between answers.
+    expect(breaths).toEqual([every, 2 * every, 3 * every, 10]);
   });
 
   it('is as large as its last run, where the store runs it more than once', async () => {
-    const twice: RunTransaction = async (_, body) => {
+    const twice: RunTransaction = async (_, { body }) => {
       await body(transaction);
       await body(transaction);
       return true;

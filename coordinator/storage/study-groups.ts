@@ -8,6 +8,7 @@
  * transaction of its own. Where the store is away, all who wait hear it at once.
  *
  * The next group is sent off before the last one's calls are answered, so that answers are put together while the store works.
+ * A store may begin a group's transaction behind the commit of the one before: who forms it then says what it will look up.
  *
  * A group ends by size and by time, and lets other work of the process have its turn: suggestions take milliseconds each.
  */
@@ -23,15 +24,24 @@ import {
 
 export type Work<T> = (transaction: StudyTransaction) => Promise<T>;
 
+/** What happens in a transaction. */
+export interface GroupWork {
+  /** Ends before the commit; may run again from the start. */
+  readonly body: (transaction: StudyTransaction) => Promise<void>;
+  /** What `body` will look up. */
+  readonly lookups: readonly Lookups[];
+  /**
+   * May be called when the commit is on its way: what the next transaction on the study will look up, null where none is to
+   * come. That one is run with these very lookups when this one is committed.
+   */
+  readonly next: () => readonly Lookups[] | null;
+}
+
 /**
  * Runs `body` in one transaction under the study's lock and commits it; rejects where nothing was committed, or where
- * that is not known. May run `body` again from the start. False when the study does not exist (then without `body`).
+ * that is not known. False when the study does not exist (then without `body`).
  */
-export type RunTransaction = (
-  study: StudyId,
-  body: (transaction: StudyTransaction) => Promise<void>,
-  lookups: readonly Lookups[],
-) => Promise<boolean>;
+export type RunTransaction = (study: StudyId, work: GroupWork) => Promise<boolean>;
 
 /** Calls that share a transaction at most: bounds what is lost by one that fails. */
 export const groupSizeMax = 128;
@@ -47,6 +57,9 @@ export const breatheMs = 10;
  * together takes as long as all else. None waits longer for that, ms, than this (the next one may wait for a lock).
  */
 export const answerMsMax = 5;
+
+/** Calls that are answered at once; before the next ones other work has its turn, above all what the store says meanwhile. */
+export const answersAtOnce = 8;
 
 /** Time as groups measure it, and how they let other work have its turn. */
 export interface GroupPace {
@@ -68,6 +81,12 @@ interface Member {
   readonly options: CallOptions;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** Calls that run in one transaction, and what they will look up. */
+interface Group {
+  readonly members: readonly Member[];
+  readonly lookups: readonly Lookups[];
 }
 
 type Result =
@@ -105,16 +124,16 @@ export class StudyGroups {
     // Calls that are made in the same turn belong together.
     await Promise.resolve();
     const waiting = this.#waiting.get(study) ?? [];
-    while (waiting.length > 0) {
-      const group = takeGroup(waiting);
-      if (group.length === 0) continue;
+    let group = takeGroup(waiting);
+    while (group !== null) {
       try {
-        waiting.unshift(...(await this.#runGroup(study, group)));
+        group = await this.#runGroup(study, group, waiting);
       } catch (error) {
         // The store is away: who waits would learn it no sooner from a try of its own, and many give up meanwhile.
         for (const member of waiting.splice(0)) member.reject(error);
+        group = null;
       }
-      if (waiting.length === 0) this.#answer(study);
+      group ??= takeGroup(waiting);
     }
     this.#answer(study);
     this.#waiting.delete(study);
@@ -127,37 +146,54 @@ export class StudyGroups {
     settle?.();
   }
 
-  /** Answers these calls but those there was no time for, which it returns. Rejects when the store is away. */
-  async #runGroup(study: StudyId, members: readonly Member[]): Promise<readonly Member[]> {
+  /**
+   * Answers these calls but those there was no time for: they come first in the next group, which it returns. Rejects when the
+   * store is away.
+   */
+  async #runGroup(study: StudyId, { members, lookups }: Group, waiting: Member[]): Promise<Group | null> {
     let results: Result[] = [];
+    const upcoming: { formed: Formed | null } = { formed: null };
     const body = async (transaction: StudyTransaction): Promise<void> => {
       results = [];
+      upcoming.formed = null;
       await this.#runMembers(members, transaction, results, () => this.#answer(study));
       // Not before this group's commit is on its way: answers are put together while the store works.
       if (this.#settle.has(study)) void this.#pace.breathe().then(() => this.#answer(study));
     };
+    const next = (): readonly Lookups[] | null => {
+      upcoming.formed = formGroup(members.slice(results.length), waiting);
+      return upcoming.formed.group?.lookups ?? null;
+    };
     try {
-      const exists = await this.#runTransaction(
-        study,
-        body,
-        members.map(({ options }) => options),
-      );
+      const exists = await this.#runTransaction(study, { body, lookups, next });
       const answered = exists ? members.slice(0, results.length) : members;
       this.#answer(study);
       const answer = (): void =>
-        answered.forEach((member, index) => settle(member, exists ? results[index] : undefined));
+        void this.#settleAll(answered, (index) => (exists ? results[index] : undefined));
       this.#settle.set(study, answer);
       void this.#pace.answerTime().then(() => {
         if (this.#settle.get(study) === answer) this.#answer(study);
       });
-      return members.slice(answered.length);
+      const { group, seen } = upcoming.formed ?? formGroup(members.slice(answered.length), waiting);
+      waiting.splice(0, seen);
+      return group;
     } catch (error) {
       const away = error instanceof StorageUnavailable;
       if (away || members.length === 1) for (const member of members) member.reject(error);
       if (away) throw error;
       this.#answer(study);
       if (members.length > 1) await this.#runEach(study, members);
-      return [];
+      return null;
+    }
+  }
+
+  async #settleAll(
+    members: readonly Member[],
+    resultOf: (index: number) => Result | undefined,
+  ): Promise<void> {
+    for (const [index, member] of members.entries()) {
+      if (index > 0 && index % answersAtOnce === 0) await this.#pace.breathe();
+      settle(member, resultOf(index));
     }
   }
 
@@ -165,7 +201,7 @@ export class StudyGroups {
   async #runEach(study: StudyId, members: readonly Member[]): Promise<void> {
     for (const [index, member] of members.entries())
       try {
-        await this.#runGroup(study, [member]);
+        await this.#runGroup(study, groupOf([member]), []);
       } catch (error) {
         for (const later of members.slice(index + 1)) later.reject(error);
         throw error;
@@ -193,19 +229,36 @@ export class StudyGroups {
   }
 }
 
-/** Takes the next group off those that wait; calls that have ended meanwhile are answered so, and belong to none. */
-function takeGroup(waiting: Member[]): readonly Member[] {
-  const group: Member[] = [];
-  let taken = 0;
+/** A group of calls that wait, which does not take them off the queue. */
+interface Formed {
+  readonly group: Group | null;
+  /** Calls at the head of the queue that are in the group, or have ended. */
+  readonly seen: number;
+}
+
+/** The next group; calls that have ended meanwhile are answered so, and belong to none. Null: nobody is left. */
+function formGroup(first: readonly Member[], waiting: readonly Member[]): Formed {
+  const members = [...first];
+  let seen = 0;
   for (const member of waiting) {
-    if (group.length === groupSizeMax) break;
-    taken += 1;
+    if (members.length >= groupSizeMax) break;
+    seen += 1;
     if (member.options.signal?.aborted === true) member.reject(new CallEnded());
-    else group.push(member);
+    else members.push(member);
   }
-  waiting.splice(0, taken);
+  return { group: members.length === 0 ? null : groupOf(members), seen };
+}
+
+function takeGroup(waiting: Member[]): Group | null {
+  const { group, seen } = formGroup([], waiting);
+  waiting.splice(0, seen);
   return group;
 }
+
+const groupOf = (members: readonly Member[]): Group => ({
+  members,
+  lookups: members.map(({ options }) => options),
+});
 
 function settle(member: Member, result: Result | undefined): void {
   if (result === undefined) member.resolve(null);

@@ -15,7 +15,7 @@ import {
   type Storage,
   type StudyTransaction,
 } from '../../coordinator/storage/port.js';
-import { StudyGroups, type Work } from '../../coordinator/storage/study-groups.js';
+import { StudyGroups, type GroupWork, type Work } from '../../coordinator/storage/study-groups.js';
 import type { Draw } from './draw.js';
 import type { Scheduler } from './scheduler.js';
 import { epochMs, type SimProcess } from './sim-process.js';
@@ -40,7 +40,6 @@ export interface SimDatabaseOptions {
   readonly committed: () => void;
 }
 
-type Body = (transaction: StudyTransaction) => Promise<void>;
 type Method = (...args: unknown[]) => Promise<unknown>;
 
 type Outcome =
@@ -111,7 +110,7 @@ export class SimDatabase {
   /** The store as one process sees it. */
   connect(process: SimProcess): Storage {
     const { scheduler } = this.#options;
-    const groups = new StudyGroups((id, body) => this.#inStudy({ process, id, body }), {
+    const groups = new StudyGroups((id, work) => this.#inStudy({ process, id, work }), {
       nowMs: () => scheduler.nowMs,
       breathe: () => Promise.resolve(),
       answerTime: () => Promise.resolve(),
@@ -159,7 +158,7 @@ export class SimDatabase {
     });
   }
 
-  async #inStudy(transaction: { process: SimProcess; id: StudyId; body: Body }): Promise<boolean> {
+  async #inStudy(transaction: { process: SimProcess; id: StudyId; work: GroupWork }): Promise<boolean> {
     const { draw, weather, trace } = this.#options;
     const { process } = transaction;
     for (let run = 1; ; run += 1) {
@@ -177,7 +176,7 @@ export class SimDatabase {
 
   /** Resolves in the process: when it is there to hear of it. */
   #transaction(
-    { process, id, body }: { process: SimProcess; id: StudyId; body: Body },
+    { process, id, work }: { process: SimProcess; id: StudyId; work: GroupWork },
     conflict: boolean,
   ): Promise<Outcome> {
     const { scheduler, draw, weather } = this.#options;
@@ -192,29 +191,26 @@ export class SimDatabase {
       });
       let cancelTimeout = scheduler.after(lockTimeoutMs, () => connection.cut());
       try {
-        const value = await this.#database.runTransaction(
-          id,
-          async (inner) => {
-            cancelTimeout();
-            if (connection.broken) throw connection.error();
-            cancelTimeout = scheduler.after(idleInTransactionTimeoutMs, () => connection.cut());
-            const done = new Promise<void>((resolve, reject) => {
-              this.#later(this.#latencyMs(), () =>
-                process.deliver(() => {
-                  if (connection.broken) reject(connection.error());
-                  else body(this.#transactionOf(process, connection, inner)).then(resolve, reject);
-                }),
-              );
-            });
-            settled = done.catch(() => undefined);
-            await connection.unlessCut(done);
-            if (conflict) throw conflicted;
-            connection.sent = true;
-            const commitMs = 1 + this.#latencyMs();
-            await connection.unlessCut(new Promise<void>((resolve) => scheduler.after(commitMs, resolve)));
-          },
-          [],
-        );
+        const value = await this.#database.runTransaction(id, async (inner) => {
+          cancelTimeout();
+          if (connection.broken) throw connection.error();
+          cancelTimeout = scheduler.after(idleInTransactionTimeoutMs, () => connection.cut());
+          const done = new Promise<void>((resolve, reject) => {
+            this.#later(this.#latencyMs(), () =>
+              process.deliver(() => {
+                if (connection.broken) reject(connection.error());
+                else work.body(this.#transactionOf(process, connection, inner)).then(resolve, reject);
+              }),
+            );
+          });
+          settled = done.catch(() => undefined);
+          await connection.unlessCut(done);
+          if (conflict) throw conflicted;
+          connection.sent = true;
+          work.next();
+          const commitMs = 1 + this.#latencyMs();
+          await connection.unlessCut(new Promise<void>((resolve) => scheduler.after(commitMs, resolve)));
+        });
         this.#options.committed();
         return { kind: 'committed', value };
       } catch (error) {

@@ -38,7 +38,7 @@ import {
 } from '../port.js';
 import { MemoryDatabase } from './memory-database.js';
 import { overviewOf } from './memory-overview.js';
-import { StudyGroups, type GroupPace, type RunTransaction, type Work } from '../study-groups.js';
+import { StudyGroups, type GroupPace, type GroupWork, type Work } from '../study-groups.js';
 import { StudyState } from './study-state.js';
 
 /** A store in this process's memory with one handle on it: for simulation and tests. Gone with the process. */
@@ -49,7 +49,7 @@ export interface SharedMemory {
   /** `pace` is how this handle's groups measure time: the real one unless given. */
   open(pace?: GroupPace): Storage;
   /** One transaction that belongs to no handle and shares with nobody. */
-  readonly runTransaction: RunTransaction;
+  readonly runTransaction: (study: StudyId, body: GroupWork['body']) => Promise<boolean>;
 }
 
 /** `nowMs` is the store's clock: this process's unless given. */
@@ -57,7 +57,7 @@ export function createMemoryDatabase(nowMs: () => number = () => Date.now()): Sh
   const database = new MemoryDatabase(nowMs);
   return {
     open: (pace) => new MemoryStorage(database, pace),
-    runTransaction: (study, body) => database.runTransaction(study, body, []),
+    runTransaction: (study, body) => database.runTransaction(study, body),
   };
 }
 
@@ -68,7 +68,7 @@ class MemoryStorage implements Storage {
 
   constructor(database: MemoryDatabase, pace?: GroupPace) {
     this.#database = database;
-    this.#groups = new StudyGroups((study, body) => database.runTransaction(study, body, []), pace);
+    this.#groups = new StudyGroups((study, { body }) => database.runTransaction(study, body), pace);
   }
 
   createStudy(study: NewStudy): Promise<StudyRecord | null> {

@@ -1,6 +1,6 @@
 import { studyId, type RequestId, type StudyId } from '../../../shared/core/ids.js';
 import type { LeasePlace, WorkerRecord } from '../port.js';
-import type { RunTransaction } from '../study-groups.js';
+import type { GroupWork } from '../study-groups.js';
 import { StudyQueues } from '../study-queues.js';
 import { MemoryDatasets } from './memory-datasets.js';
 import { MemoryTokens } from './memory-tokens.js';
@@ -35,7 +35,7 @@ export class MemoryDatabase {
     return { study: study.record.id, number: attempt.number, token: attempt.token };
   }
 
-  runTransaction(...[id, body]: Parameters<RunTransaction>): Promise<boolean> {
+  runTransaction(id: StudyId, body: GroupWork['body']): Promise<boolean> {
     return this.queues.run(id, async () => {
       const study = this.studies.get(id);
       if (study === undefined) return false;
