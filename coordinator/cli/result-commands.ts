@@ -2,11 +2,13 @@
 import { Option, type Command } from 'commander';
 import { bestTrials, topTrials } from '../../shared/core/study/ranking.js';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
+import type { Objective } from '../../shared/core/study/definition.js';
 import type { StudyView } from '../../shared/core/study/study.js';
 import type { Trial } from '../../shared/core/study/trial.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { defaults } from '../config.js';
 import { bestConfigOf, formatBestConfig } from '../results/best-config.js';
+import { objectiveError } from '../results/standard-error.js';
 import { summaryText } from '../results/summary.js';
 import { CommandError } from './command-error.js';
 import { wholeNumber } from './option-values.js';
@@ -88,16 +90,32 @@ async function top(
     print(toJson(ranked));
     return;
   }
-  const objectives = study.definition.objectives.map((objective) => objective.name);
+  const objectives = study.definition.objectives.flatMap((objective, index) =>
+    objectiveColumns(objective, index, ranked),
+  );
   const metrics = metricColumns(study, ranked);
   const rows = ranked.map((trial, rank) => [
     String(rank + 1),
     `#${trial.number}`,
-    ...trial.values.map(figure),
+    ...objectives.map(({ field }) => field(trial)),
     ...metrics.map((metric) => figure(trial.metrics[metric])),
   ]);
-  print(table([['RANK', 'TRIAL', ...objectives.map(upper), ...metrics.map(upper)], ...rows]));
+  print(table([['RANK', 'TRIAL', ...objectives.map(({ title }) => title), ...metrics.map(upper)], ...rows]));
   print(`\n${summaryText(study, all)}`);
+}
+
+interface Column {
+  readonly title: string;
+  readonly field: (trial: Trial) => string;
+}
+
+/** An objective's values, with their standard errors where the trainer reported what they are made of. */
+function objectiveColumns(objective: Objective, index: number, trials: readonly Trial[]): readonly Column[] {
+  const values: Column = { title: upper(objective.name), field: (trial) => figure(trial.values[index]) };
+  const errors = trials.map(({ metrics }) => objectiveError(objective, metrics));
+  if (errors.every((error) => error === null)) return [values];
+  const title = errors.some((error) => error?.atMost === true) ? '± AT MOST' : '±';
+  return [values, { title, field: ({ metrics }) => figure(objectiveError(objective, metrics)?.value) }];
 }
 
 /** Metric columns at most, so that a row stays a line. */

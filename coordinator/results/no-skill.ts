@@ -7,10 +7,11 @@ import { expectedNormalMaximum } from '../../shared/core/metrics/normal-maximum.
 import { normalTail } from '../../shared/core/metrics/special-functions.js';
 import type { Objective } from '../../shared/core/study/definition.js';
 import type { Trial } from '../../shared/core/study/trial.js';
+import { objectiveError } from './standard-error.js';
 
 export interface NoSkill {
   readonly trials: number;
-  /** The score of one trial without skill: its mean, and an upper bound of its standard deviation. */
+  /** The score of one trial without skill: its mean, and its standard deviation or an upper bound of it. */
   readonly mean: number;
   readonly sd: number;
   /** Expected best of as many trials without skill. */
@@ -31,7 +32,7 @@ function levelWithoutSkill(metric: string, { metrics }: Trial): number | null {
  * For a maximised objective made of metrics with a known level without skill and reported standard errors
  * (`<metric>_se`); null for any other, or with no finished trial.
  *
- * A trial's score has mean Σ w·level and standard deviation ≤ Σ |w|·se (equality when the metrics move together).
+ * A trial's score has mean Σ w·level and the standard deviation of `objectiveError`.
  * N trials judged on the same rows are not independent, so their best is at most what N independent draws give:
  * expected best ≤ mean + sd·E[max of N normals], chance ≤ 1 − Φ((best − mean)/sd)^N. Means and standard errors are the
  * medians over the trials.
@@ -43,16 +44,15 @@ export function noSkillOf(objective: Objective, trials: readonly Trial[], index:
   const deviations: number[] = [];
   for (const trial of trials) {
     let mean = 0;
-    let sd = 0;
     for (const [metric, weight] of weights) {
       const level = levelWithoutSkill(metric, trial);
-      const standardError = trial.metrics[`${metric}_se`] ?? NaN;
-      if (level === null || !(standardError > 0)) return null;
+      if (level === null) return null;
       mean += weight * level;
-      sd += Math.abs(weight) * standardError;
     }
+    const error = objectiveError(objective, trial.metrics);
+    if (error === null || error.value === 0) return null;
     means.push(mean);
-    deviations.push(sd);
+    deviations.push(error.value);
   }
   const [mean, sd, n] = [median(means), median(deviations), trials.length];
   const best = Math.max(...trials.map(({ values }) => values[index] ?? -Infinity));

@@ -37,6 +37,22 @@ describe('summaryText', () => {
     expect(best({ sharpe: 0.5, sharpe_se: NaN, no_trades: 0 })).toContain('Sharpe 0.5000 ± unknown\n');
   });
 
+  it('says how far the value of the best may be off', () => {
+    const weighted = {
+      ...study,
+      definition: {
+        ...definition,
+        objectives: [{ name: 'score', direction: 'maximize', weights: { auc: 0.5, dir_acc: 0.5 } } as const],
+      },
+    };
+    const best = (metrics: Trial['metrics']): string =>
+      summaryText(weighted, [trialOf(0, { values: [1], metrics })]);
+    const errors = { auc_se: 0.06, dir_acc_se: 0.08 };
+    expect(best({ ...errors, auc_dir_acc_cov: 0 })).toContain('trial 0: score 1.0000 ± 0.0500');
+    expect(best(errors)).toContain('trial 0: score 1.0000 ± at most 0.0700');
+    expect(best({ auc_se: 0.06 })).toContain('trial 0: score 1.0000\n');
+  });
+
   it('says plainly when the best is no better than luck', () => {
     const trials = [0.5, 0.52, 0.54, 0.54, 0.5].map((value, number) => trialOf(number, { values: [value] }));
     expect(summaryText(study, trials)).toMatch(

@@ -7,6 +7,7 @@ import { deflatedSharpeOf } from './deflated-sharpe.js';
 import { luckOf } from './luck.js';
 import { noSkillOf } from './no-skill.js';
 import type { ResultsStudy } from './results-study.js';
+import { objectiveError } from './standard-error.js';
 
 /** Metrics shown first, under the names that people know; `<metric>_se` is taken as their standard error. */
 const headlineMetrics = [
@@ -81,7 +82,11 @@ function bestRows(objectives: readonly Objective[], best: readonly Trial[]): [st
 }
 
 function trialText(objectives: readonly Objective[], trial: Trial): string {
-  const values = objectives.map(({ name }, index) => `${name} ${figure(trial.values[index] ?? Number.NaN)}`);
+  const values = objectives.map((objective, index) => {
+    const error = objectiveError(objective, trial.metrics);
+    const margin = error === null ? '' : ` ± ${error.atMost ? 'at most ' : ''}${figure(error.value)}`;
+    return `${objective.name} ${figure(trial.values[index] ?? Number.NaN)}${margin}`;
+  });
   const metrics = headlineMetrics.flatMap(([key, name]) => {
     const value = metricOf(trial, key);
     if (value === null) return [];

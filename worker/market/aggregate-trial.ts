@@ -6,7 +6,7 @@ import type { BootstrapInterval } from '../../shared/core/metrics/block-bootstra
 import { blockBootstrap, blockLengthFor } from '../../shared/core/metrics/block-bootstrap.js';
 import { directionStandardError, majorityShare } from '../../shared/core/metrics/direction.js';
 import { maxDrawdown } from '../../shared/core/metrics/drawdown.js';
-import { mean } from '../../shared/core/metrics/numbers.js';
+import { mean, overlappingProducts } from '../../shared/core/metrics/numbers.js';
 import { probabilisticSharpe, sharpeRatio, sharpeStandardError } from '../../shared/core/metrics/sharpe.js';
 import { Mt19937 } from '../../shared/core/sampler/mt19937.js';
 import type { EvaluationSettings } from '../../shared/core/trainers/evaluation-settings.js';
@@ -51,12 +51,26 @@ function pooledScore(folds: readonly FoldEvaluation[], evaluation: EvaluationSet
     folds.reduce((sum, fold, i) => sum + ((weights[i] ?? 0) / rows) * figure(fold), 0);
   const midRank = evaluation.auc === 'mid-rank';
   const hits = concatFloat(folds.map((fold) => fold.hits));
-  const errorSquares = folds.map((fold, i) => (((weights[i] ?? 0) / rows) * fold.scoreAucStandardError) ** 2);
+  const hitShare = mean(hits);
+  const square = (x: number): number => x * x;
   return {
     auc: weighted((fold) => (midRank ? fold.scoreAuc : (fold.metrics['AUC'] ?? NaN))),
-    auc_se: Math.sqrt(errorSquares.reduce((sum, square) => sum + square, 0)),
-    dir_acc: mean(hits),
+    auc_se: Math.sqrt(
+      folds.reduce(
+        (sum, { hits: { length }, scoreAucDeviation }) =>
+          sum + square((length / rows) * scoreAucDeviation.standardError),
+        0,
+      ),
+    ),
+    dir_acc: hitShare,
     dir_acc_se: directionStandardError(hits, evaluation.horizon),
+    auc_dir_acc_cov: weighted(({ hits: own, scoreAucDeviation: { shares } }) =>
+      overlappingProducts(
+        shares,
+        own.map((hit) => (hit - hitShare) / rows),
+        evaluation.horizon,
+      ),
+    ),
     test_rows: rows,
   };
 }

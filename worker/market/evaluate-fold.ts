@@ -3,7 +3,7 @@
  * threshold were fixed on the calibration rows; `evaluateFoldV6` chooses calibrator and threshold on the test rows, as the original
  * did (§18.3). Every other switch (gate, AUC, Sharpe, tests) acts in both.
  */
-import { auc, aucStandardError } from '../../shared/core/metrics/auc.js';
+import { auc, aucDeviation, type AucDeviation } from '../../shared/core/metrics/auc.js';
 import { directionHits } from '../../shared/core/metrics/direction.js';
 import type { EvaluationSettings } from '../../shared/core/trainers/evaluation-settings.js';
 import { conformalRowsMin } from '../../shared/core/trainers/evaluation-settings.js';
@@ -82,9 +82,9 @@ export interface FoldEvaluation {
   /** Nine in ten raw probabilities below 0.05, or above 0.95. */
   readonly probabilityCollapse: boolean;
   readonly coverageFlag: CoverageFlag;
-  /** Of the uncalibrated score, mid-ranks, with its standard error; NaN with one class. */
+  /** Of the uncalibrated score, mid-ranks, with its deviation; NaN with one class. */
   readonly scoreAuc: number;
-  readonly scoreAucStandardError: number;
+  readonly scoreAucDeviation: AucDeviation;
   readonly hits: Float64Array;
   readonly strategy: StrategyFigures;
   readonly naiveLong: StrategyFigures;
@@ -276,7 +276,7 @@ function report(input: FoldInput, judgement: Judgement): FoldEvaluation {
     probabilityCollapse: collapsed(raw),
     coverageFlag: coverageFlag(metrics, alpha),
     scoreAuc: auc(score, data.up),
-    scoreAucStandardError: aucStandardError(score, data.up, horizon),
+    scoreAucDeviation: aucDeviation(score, data.up, horizon),
     hits: directionHits(calibrated, data.up),
     strategy: chosen,
     naiveLong,

@@ -198,6 +198,15 @@ describe('aggregating a trial', () => {
     expect(metrics['sharpe_psr']! > 0.5).toBe(metrics['sharpe']! > 0);
     expect(metrics['auc_se']).toBeGreaterThan(0.02);
     expect(metrics['auc_se']).toBeLessThan(0.08);
+    // The same rows: both are lucky together.
+    const correlation = metrics['auc_dir_acc_cov']! / (metrics['auc_se']! * metrics['dir_acc_se']!);
+    expect(correlation).toBeGreaterThan(0.5);
+    expect(correlation).toBeLessThan(1);
+    // Twice as many folds, alike: half the variance, and half of what they share.
+    expect(complete([...folds, ...folds])['auc_dir_acc_cov']).toBeCloseTo(
+      metrics['auc_dir_acc_cov']! / 2,
+      12,
+    );
     expect(metrics['dir_acc_excess']).toBeCloseTo(metrics['dir_acc']! - metrics['majority_share']!, 12);
     expect(complete(folds)).toEqual(metrics);
   });

@@ -3,7 +3,7 @@
  * `(R₊ − n₊(n₊+1)/2) / (n₊ n₋)` with mid-ranks for ties, so that a constant forecast scores exactly ½.
  */
 import type { Numbers } from './numbers.js';
-import { mean, variance } from './numbers.js';
+import { mean, overlappingProducts, variance } from './numbers.js';
 
 export type AucTies = 'mid-rank' | 'time-order';
 
@@ -70,19 +70,27 @@ export function auc(scores: Numbers, labels: Numbers, ties: AucTies = 'mid-rank'
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
+/** How far the mid-rank AUC may be off, and what each row has to do with it. */
+export interface AucDeviation {
+  readonly standardError: number;
+  /** What each row adds to the AUC's deviation from its expectation, in the order of the rows; they add up to 0. */
+  readonly shares: Float64Array;
+}
+
 /**
- * Standard error of the mid-rank AUC by DeLong, DeLong and Clarke-Pearson (1988): every positive has the share of
+ * The deviation of the mid-rank AUC by DeLong, DeLong and Clarke-Pearson (1988): every positive has the share of
  * negatives below it, every negative the share of positives above it, and the sample variances of the two add up over
  * their counts. Computed from mid-ranks, in n log n. NaN with fewer than two rows of either class. Rows are in time order; labels
  * `horizon` bars ahead overlap by horizon − 1 rows, whose shares are then taken together with the weights of Newey and West (1987),
  * and the error is never less than for independent rows. Scores that persist for longer than that still make it too small.
  */
-export function aucStandardError(scores: Numbers, labels: Numbers, horizon = 1): number {
+export function aucDeviation(scores: Numbers, labels: Numbers, horizon = 1): AucDeviation {
   assertNoNaN(scores);
   const positive: number[] = [];
   const negative: number[] = [];
   for (let i = 0; i < labels.length; i++) (labels[i] === 1 ? positive : negative).push(i);
-  if (positive.length < 2 || negative.length < 2) return NaN;
+  const shares = new Float64Array(labels.length);
+  if (positive.length < 2 || negative.length < 2) return { standardError: NaN, shares: shares.fill(NaN) };
   const all = midRanks(scores);
   const placements = (members: readonly number[], others: number): Float64Array => {
     const own = midRanks(members.map((i) => scores[i] ?? NaN));
@@ -91,16 +99,14 @@ export function aucStandardError(scores: Numbers, labels: Numbers, horizon = 1):
   const above = placements(positive, negative.length);
   const below = placements(negative, positive.length);
   const independent = variance(above, 1) / positive.length + variance(below, 1) / negative.length;
-  // What each row adds to the AUC's deviation, in time order.
-  const shares = new Float64Array(labels.length);
   const meanAbove = mean(above);
   const meanBelow = mean(below);
   positive.forEach((row, k) => (shares[row] = ((above[k] ?? NaN) - meanAbove) / positive.length));
   negative.forEach((row, k) => (shares[row] = (meanBelow - (below[k] ?? NaN)) / negative.length));
-  let overlap = 0;
-  for (let lag = 1; lag < Math.min(horizon, labels.length); lag++) {
-    const product = shares.reduce((sum, share, t) => sum + (t < lag ? 0 : share * (shares[t - lag] ?? 0)), 0);
-    overlap += 2 * (1 - lag / horizon) * product;
-  }
-  return Math.sqrt(independent + Math.max(0, overlap));
+  const overlap = overlappingProducts(shares, shares, horizon) - overlappingProducts(shares, shares, 1);
+  return { standardError: Math.sqrt(independent + Math.max(0, overlap)), shares };
 }
+
+/** The standard error of `aucDeviation`. */
+export const aucStandardError = (scores: Numbers, labels: Numbers, horizon = 1): number =>
+  aucDeviation(scores, labels, horizon).standardError;

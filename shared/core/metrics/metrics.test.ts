@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Mt19937 } from '../sampler/mt19937.js';
-import { auc, aucStandardError, midRanks } from './auc.js';
+import { auc, aucDeviation, aucStandardError, midRanks } from './auc.js';
 import { binomialTest } from './binomial-test.js';
 import { blockBootstrap, blockLengthFor } from './block-bootstrap.js';
 import { calibrationFigures } from './calibration-figures.js';
@@ -9,7 +9,7 @@ import { dieboldMariano } from './diebold-mariano.js';
 import { directionAccuracy, directionHits, directionStandardError, majorityShare } from './direction.js';
 import { maxDrawdown } from './drawdown.js';
 import { ljungBox } from './ljung-box.js';
-import { longRunVariance, mean, meanStandardError, variance } from './numbers.js';
+import { longRunVariance, mean, meanStandardError, overlappingProducts, variance } from './numbers.js';
 import { pesaranTimmermann } from './pesaran-timmermann.js';
 import { sharpeRatio, sharpeStandardError } from './sharpe.js';
 import { chiSquareTail, logGamma, normalTail, normalTwoSided, studentTwoSided } from './special-functions.js';
@@ -108,6 +108,35 @@ describe('AUC', () => {
     expect(mean(values)).toBeCloseTo(1 - normalTail(0.5 / Math.SQRT2), 2);
     expect(mean(errors) / Math.sqrt(variance(values, 1))).toBeGreaterThan(0.9);
     expect(mean(errors) / Math.sqrt(variance(values, 1))).toBeLessThan(1.1);
+  });
+
+  it('moves with the hit share as their shares of the same rows say', () => {
+    const [horizon, rows] = [4, 300];
+    const [aucs, accuracies, covariances]: [number[], number[], number[]] = [[], [], []];
+    for (let seed = 0; seed < 400; seed++) {
+      const draws = normals(seed, 2 * (rows + horizon));
+      const future = (t: number): number => [0, 1, 2, 3].reduce((sum, k) => sum + (draws[t + k] ?? NaN), 0);
+      const labels = Uint8Array.from({ length: rows }, (_, t) => (future(t) > 0 ? 1 : 0));
+      const scores = Float64Array.from(
+        { length: rows },
+        (_, t) => future(t) + 3 * (draws[rows + horizon + t] ?? NaN),
+      );
+      const hits = directionHits(
+        scores.map((score) => (score > 0 ? 1 : 0)),
+        labels,
+      );
+      aucs.push(auc(scores, labels));
+      accuracies.push(mean(hits));
+      const deviations = hits.map((hit) => (hit - mean(hits)) / rows);
+      covariances.push(
+        overlappingProducts(aucDeviation(scores, labels, horizon).shares, deviations, horizon),
+      );
+    }
+    const [centerA, centerB] = [mean(aucs), mean(accuracies)];
+    const spread =
+      aucs.reduce((sum, a, i) => sum + (a - centerA) * ((accuracies[i] ?? NaN) - centerB), 0) / 399;
+    expect(mean(covariances) / spread).toBeGreaterThan(0.85);
+    expect(mean(covariances) / spread).toBeLessThan(1.15);
   });
 
   it('has a larger standard error where labels and scores overlap, as large as the spread', () => {

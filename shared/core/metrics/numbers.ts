@@ -41,3 +41,19 @@ export function longRunVariance(x: Numbers, lagMax: number): number {
 /** Standard error of the mean of a series whose neighbours overlap by up to `lagMax` steps (0: independent). */
 export const meanStandardError = (x: Numbers, lagMax: number): number =>
   Math.sqrt(longRunVariance(x, lagMax) / x.length);
+
+/**
+ * Covariance of two sums over the same rows in time order, from what each row adds to their deviations, where rows fewer than
+ * `horizon` apart overlap: `Σ_t a_t b_t + Σ_{k < horizon} (1 − k/horizon) Σ_t (a_t b_{t−k} + b_t a_{t−k})` (Newey and West 1987,
+ * for two series). With a row's shares twice: the variance of that sum.
+ */
+export function overlappingProducts(a: Numbers, b: Numbers, horizon: number): number {
+  let sum = 0;
+  for (let lag = 0; lag < Math.min(horizon, a.length); lag++) {
+    let products = 0;
+    for (let t = lag; t < a.length; t++)
+      products += (a[t] ?? NaN) * (b[t - lag] ?? NaN) + (b[t] ?? NaN) * (a[t - lag] ?? NaN);
+    sum += (lag === 0 ? 0.5 : 1 - lag / horizon) * products;
+  }
+  return sum;
+}
