@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // `unit`: milliseconds each, no processes. `slow`: PostgreSQL, gRPC, child processes, the compiled `dist/`.
 export default defineConfig({
   test: {
+    // On two cores it would be one file at a time, and slow tests mostly wait for other processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
