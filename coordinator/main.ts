@@ -9,6 +9,7 @@ import { CommandError } from './cli/command-error.js';
 import { addDataCommands } from './cli/data-commands.js';
 import { explain } from './cli/explain.js';
 import { outliveReader } from './cli/print.js';
+import { addReplicateCommands } from './cli/replicate-commands.js';
 import { addResultCommands } from './cli/result-commands.js';
 import { addStartCommand } from './cli/start-command.js';
 import { addStudyCommands } from './cli/study-commands.js';
@@ -30,6 +31,7 @@ const program = new Command('coordinator')
 addStartCommand(program, version);
 addStudyCommands(program);
 addResultCommands(program);
+addReplicateCommands(program);
 addDataCommands(program);
 addSuggestCommand(program);
 addTokenCommands(program);

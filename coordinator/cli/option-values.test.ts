@@ -2,6 +2,7 @@ import { Command, type InvalidArgumentError } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { addDataCommands } from './data-commands.js';
 import { autoOrNumber, dateMs, decimalNumber, hostPort, wholeNumber } from './option-values.js';
+import { addReplicateCommands } from './replicate-commands.js';
 import { addResultCommands } from './result-commands.js';
 import { addStudyCommands } from './study-commands.js';
 import { addSuggestCommand } from './suggest-command.js';
@@ -82,7 +83,14 @@ describe('options of the commands', () => {
 
   it('can all be set as variables', () => {
     const program = new Command();
-    for (const add of [addDataCommands, addResultCommands, addStudyCommands, addSuggestCommand]) add(program);
+    for (const add of [
+      addDataCommands,
+      addReplicateCommands,
+      addResultCommands,
+      addStudyCommands,
+      addSuggestCommand,
+    ])
+      add(program);
     const all = (command: Command): readonly Command[] => [command, ...command.commands.flatMap(all)];
     const options = all(program).flatMap((command) => command.options);
     expect(options.length).toBeGreaterThan(40);

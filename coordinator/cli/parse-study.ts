@@ -19,10 +19,18 @@ export interface ReadStudyFile {
   readonly notices: readonly string[];
 }
 
+/** There is no study file of this name. */
+export class NoSuchStudyFile extends CommandError {
+  constructor(message: string) {
+    super(message, 2);
+  }
+}
+
 /** The study file of that name or path, read and checked; throws `CommandError` with all its mistakes. */
 export async function readStudyFile(nameOrPath: string): Promise<ReadStudyFile> {
   const found = await findStudyFile(nameOrPath);
-  if (found.kind === 'problem') throw new CommandError(found.message, 2);
+  if (found.kind === 'problem')
+    throw found.noSuchName === true ? new NoSuchStudyFile(found.message) : new CommandError(found.message, 2);
   const parsed = parseStudyFile(found.text);
   if (parsed.kind === 'problems')
     throw new CommandError(`the study file has mistakes\n${formatProblems(found.path, parsed.problems)}`, 2);

@@ -10,7 +10,17 @@ describe('metricColumns', () => {
     const definition = smallStudy({
       objectives: [{ name: 'score', direction: 'maximize', weights: { mcc: 0.7, dir_acc: 0.3 } }],
     });
-    const reported = trials('accuracy', 'zeta', 'brier', 'auc', 'mcc', 'sharpe', 'dir_acc');
+    const reported = trials(
+      'accuracy',
+      'zeta',
+      'brier',
+      'auc',
+      'mcc',
+      'sharpe',
+      'dir_acc',
+      'auc_se',
+      'auc_mcc_cov',
+    );
     expect(metricColumns({ definition }, reported)).toEqual([
       ...['mcc', 'dir_acc', 'auc', 'sharpe', 'accuracy', 'brier'],
     ]);

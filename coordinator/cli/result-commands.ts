@@ -122,6 +122,9 @@ function objectiveColumns(objective: Objective, index: number, trials: readonly 
 const metricColumnsMax = 6;
 const headlineMetrics = ['auc', 'dir_acc', 'sharpe'];
 
+/** What only says how far another metric may be off. */
+const isError = (metric: string): boolean => /_(se|cov)$/.test(metric);
+
 /** The metrics of a table of trials: those the objective is made of, the headline ones, then others by name. */
 export function metricColumns(
   { definition }: Pick<StudyView, 'definition'>,
@@ -129,7 +132,7 @@ export function metricColumns(
 ): readonly string[] {
   const reported = new Set(trials.flatMap(({ metrics }) => Object.keys(metrics)));
   const weighted = definition.objectives.flatMap(({ weights }) => Object.keys(weights));
-  const others = [...reported].sort();
+  const others = [...reported].filter((metric) => !isError(metric)).sort();
   return [...new Set([...weighted, ...headlineMetrics, ...others])]
     .filter((metric) => reported.has(metric))
     .slice(0, metricColumnsMax);

@@ -1,4 +1,5 @@
 /** `coordinator start`: creates or resumes a study, serves it, and with `--workers` runs it to its end. */
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -10,12 +11,13 @@ import { reclaimFromTheDead } from '../app/release.js';
 import { defaults } from '../config.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
 import { openStorage } from '../storage/open-storage.js';
+import type { Storage } from '../storage/port.js';
 import { beginStudy, type StudyFile } from './begin-study.js';
 import { CommandError } from './command-error.js';
 import { refuseOpenListening, startServers, type Listening, type Servers } from './listening.js';
 import { startLocalWorkers, type LocalWorkers } from './local-workers.js';
 import { agreedClock, openContext, type OpenContext } from './open-context.js';
-import { readStudyFile } from './parse-study.js';
+import { NoSuchStudyFile, readStudyFile, type ReadStudyFile } from './parse-study.js';
 import { print } from './print.js';
 import type { StatusLine } from './status-line.js';
 import { showProgress } from './show-progress.js';
@@ -23,7 +25,7 @@ import { saveResults } from './save-results.js';
 import { metricsSecurity, serveMetrics, type ServedMetrics, type Watching } from './serve-metrics.js';
 
 export interface StartOptions {
-  /** Name or path of the study file; null serves every running study of the store. */
+  /** Name or path of the study file, or name of a study of the store; null serves every running study of the store. */
   readonly study: string | null;
   readonly trials: number | null;
   readonly data: string | null;
@@ -58,15 +60,16 @@ export async function start(options: StartOptions): Promise<void> {
       '--pg-port opens the embedded store; a PostgreSQL server is read at its own address, as the role optuna_reader',
       2,
     );
-  const file = options.study === null ? null : await readStudyFile(options.study);
-  if (file !== null) await refuseUnwritable(options.out);
-  for (const notice of file?.notices ?? []) options.log.info({}, notice);
+  const named = options.study === null ? null : await readStudyFile(options.study).catch(ifStored(options));
+  if (named !== null) await refuseUnwritable(options.out);
   const storage = await openStorage(options.storage, { log: options.log, pgPort: options.pgPort });
   let metrics: ServedMetrics | null = null;
   let tracing: Tracing | null = null;
   try {
     if (options.traces != null)
       tracing = await startTracing('parzen-coordinator', options.traces, options.watching.version);
+    const file = named instanceof NoSuchStudyFile ? await storedFile(storage, options.study, named) : named;
+    for (const notice of file?.notices ?? []) options.log.info({}, notice);
     const clock = await agreedClock(storage);
     metrics = await serveMetrics(storage, clock, options);
     const opened = await openContext(storage, options.log, {
@@ -80,6 +83,26 @@ export async function start(options: StartOptions): Promise<void> {
     await metrics?.stop();
     await storage.close();
   }
+}
+
+/** Passes an error on, unless the name that has no file may be that of a study which the store has. */
+const ifStored =
+  ({ storage }: Pick<StartOptions, 'storage'>) =>
+  (error: unknown): NoSuchStudyFile => {
+    // No store is made for a slip of the pen.
+    if (error instanceof NoSuchStudyFile && (storage.includes('://') || existsSync(storage))) return error;
+    throw error;
+  };
+
+/** The file that a study of the store was made with: to resume it, its name is enough. Throws `missing` where there is none. */
+async function storedFile(
+  storage: Storage,
+  name: string | null,
+  missing: NoSuchStudyFile,
+): Promise<ReadStudyFile> {
+  const study = name === null ? null : await storage.findStudy(name);
+  if (study === null) throw missing;
+  return { text: study.definitionText, definition: study.definition, notices: [] };
 }
 
 /** Found out now, not after hours of work. */

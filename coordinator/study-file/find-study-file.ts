@@ -7,8 +7,8 @@ import { studyFileLimits } from './limits.js';
 
 export type FoundStudyFile =
   | { readonly kind: 'found'; readonly path: string; readonly text: string }
-  /** What is wrong and what would be right, in one text. */
-  | { readonly kind: 'problem'; readonly message: string };
+  /** What is wrong and what would be right, in one text. `noSuchName`: there is no file for a name; it may be one of a store. */
+  | { readonly kind: 'problem'; readonly message: string; readonly noSuchName?: boolean };
 
 export interface SearchOptions {
   /** Directory in which people are; that of the process when absent. */
@@ -38,7 +38,7 @@ export async function findStudyFile(
       if (existsSync(file)) return readStudyFile(file, path.relative(cwd, file));
     }
   }
-  return { kind: 'problem', message: await notFoundText(nameOrPath, folders) };
+  return { kind: 'problem', message: await notFoundText(nameOrPath, folders), noSuchName: true };
 }
 
 async function notFoundText(name: string, folders: readonly string[]): Promise<string> {
