@@ -26,9 +26,9 @@ export const configurationNames = [
   'large',
 ] as const satisfies readonly ConfigurationName[];
 
-/** The configurations of a list such as `small,large`, in their usual order. Throws naming one that there is not. */
+/** The configurations of a list such as `small,large`, in their usual order; none of an empty one. Throws naming one that there is not. */
 export function configurationsNamed(list: string): readonly ConfigurationName[] {
-  const wanted = list.split(',');
+  const wanted = list.split(',').filter((name) => name !== '');
   const known: readonly string[] = configurationNames;
   const unknown = wanted.find((name) => !known.includes(name));
   if (unknown !== undefined)
