@@ -187,7 +187,10 @@ describe('a group that is formed when the commit before it is on its way', () =>
   const pace = { nowMs: () => 0, breathe: settle, answerTime: () => Promise.resolve() };
 
   /** Calls of which each transaction runs two; every commit is asked for what comes next, and fails where `fails` says so. */
-  function setUp(fails: (transactions: number) => Error | null) {
+  function setUp(
+    fails: (transactions: number) => Error | null,
+    runs: (name: string) => unknown = () => null,
+  ) {
     const seen: { readonly lookups: readonly unknown[]; readonly announced: readonly unknown[] | null }[] =
       [];
     let announced: readonly unknown[] | null = null;
@@ -211,15 +214,16 @@ describe('a group that is formed when the commit before it is on its way', () =>
     };
     const groups = new StudyGroups(run, { ...pace, nowMs: () => nowMs });
     const ran: string[] = [];
-    const call = (name: string): Promise<string | null> =>
+    const call = (name: string, signal?: AbortSignal): Promise<string | null> =>
       groups.run(
         study,
         () => {
           nowMs += groupMsMax / 2;
           ran.push(name);
+          runs(name);
           return Promise.resolve(name);
         },
-        { request: requestId(name) },
+        { request: requestId(name), ...(signal === undefined ? {} : { signal }) },
       );
     return { store, call, seen, ran };
   }
@@ -229,7 +233,7 @@ describe('a group that is formed when the commit before it is on its way', () =>
 
   it('comes next, as it was announced: who was left first, and nobody who came later', async () => {
     const { store, call, seen, ran } = setUp(() => null);
-    const calls = ['a', 'b', 'c'].map(call);
+    const calls = [call('a'), call('b'), call('c')];
     await store.committing();
     const later = call('d');
     for (let transactions = 0; transactions < 3; transactions += 1) await store.end();
@@ -243,7 +247,7 @@ describe('a group that is formed when the commit before it is on its way', () =>
 
   it('is formed anew where that commit fails: each call runs in a transaction that commits, once', async () => {
     const { store, call, seen, ran } = setUp((number) => (number === 1 ? new Error('refused') : null));
-    const calls = ['a', 'b', 'c'].map(call);
+    const calls = [call('a'), call('b'), call('c')];
     await store.committing();
     const later = call('d');
     for (let transactions = 0; transactions < 5; transactions += 1) await store.end();
@@ -252,9 +256,49 @@ describe('a group that is formed when the commit before it is on its way', () =>
     expect(seen.map(({ lookups }) => names(lookups))).toEqual([['a', 'b', 'c'], ['a'], ['b'], ['c'], ['d']]);
   });
 
+  it('is formed anew where the transaction before it runs again', async () => {
+    let nowMs = 0;
+    const groups = new StudyGroups(
+      async (_, { body, next }) => {
+        if (nowMs === 0) {
+          // The first try runs one of the two in its time, is asked what comes next, and meets a conflict.
+          await body(transaction);
+          expect(next()).toHaveLength(1);
+          nowMs = -Infinity;
+        }
+        await body(transaction);
+        return true;
+      },
+      { ...pace, nowMs: () => nowMs },
+    );
+    const ran: string[] = [];
+    const call = (name: string): Promise<string | null> =>
+      groups.run(study, () => {
+        nowMs += groupMsMax;
+        ran.push(name);
+        return Promise.resolve(name);
+      });
+    expect(await Promise.all(['a', 'b'].map(call))).toEqual(['a', 'b']);
+    expect(ran).toEqual(['a', 'a', 'b']);
+  });
+
+  it('is without calls that ended meanwhile, those that were left among them', async () => {
+    const ended = new AbortController();
+    const { store, call, ran } = setUp(
+      () => null,
+      (name) => name === 'b' && ended.abort(),
+    );
+    const calls = [call('a'), call('b'), call('c', ended.signal), call('d')];
+    const heard = outcomes(calls);
+    await store.end();
+    await store.end();
+    expect(await heard).toEqual(['a', 'b', expect.any(CallEnded), 'd']);
+    expect(ran).toEqual(['a', 'b', 'd']);
+  });
+
   it('hears with all others that the store is away', async () => {
     const { store, call } = setUp(() => away);
-    const calls = ['a', 'b', 'c'].map(call);
+    const calls = [call('a'), call('b'), call('c')];
     await settle();
     const heard = outcomes([...calls, call('d')]);
     await store.end();

@@ -154,8 +154,7 @@ export class StudyGroups {
     let results: Result[] = [];
     const upcoming: { formed: Formed | null } = { formed: null };
     const body = async (transaction: StudyTransaction): Promise<void> => {
-      results = [];
-      upcoming.formed = null;
+      [results, upcoming.formed] = [[], null];
       await this.#runMembers(members, transaction, results, () => this.#answer(study));
       // Not before this group's commit is on its way: answers are put together while the store works.
       if (this.#settle.has(study)) void this.#pace.breathe().then(() => this.#answer(study));
@@ -174,7 +173,8 @@ export class StudyGroups {
       void this.#pace.answerTime().then(() => {
         if (this.#settle.get(study) === answer) this.#answer(study);
       });
-      const { group, seen } = upcoming.formed ?? formGroup(members.slice(answered.length), waiting);
+      const { group, seen } =
+        (exists ? upcoming.formed : null) ?? formGroup(members.slice(answered.length), waiting);
       waiting.splice(0, seen);
       return group;
     } catch (error) {
@@ -201,7 +201,7 @@ export class StudyGroups {
   async #runEach(study: StudyId, members: readonly Member[]): Promise<void> {
     for (const [index, member] of members.entries())
       try {
-        await this.#runGroup(study, groupOf([member]), []);
+        if (goesOn(member)) await this.#runGroup(study, groupOf([member]), []);
       } catch (error) {
         for (const later of members.slice(index + 1)) later.reject(error);
         throw error;
@@ -238,15 +238,21 @@ interface Formed {
 
 /** The next group; calls that have ended meanwhile are answered so, and belong to none. Null: nobody is left. */
 function formGroup(first: readonly Member[], waiting: readonly Member[]): Formed {
-  const members = [...first];
+  const members = first.filter(goesOn);
   let seen = 0;
   for (const member of waiting) {
     if (members.length >= groupSizeMax) break;
     seen += 1;
-    if (member.options.signal?.aborted === true) member.reject(new CallEnded());
-    else members.push(member);
+    if (goesOn(member)) members.push(member);
   }
   return { group: members.length === 0 ? null : groupOf(members), seen };
+}
+
+/** False, and answered so, when the caller has gone. */
+function goesOn({ options, reject }: Member): boolean {
+  if (options.signal?.aborted !== true) return true;
+  reject(new CallEnded());
+  return false;
 }
 
 function takeGroup(waiting: Member[]): Group | null {

@@ -18,6 +18,8 @@ export class Database {
   readonly #pools: Pools;
   readonly #groups: StudyGroups;
   readonly #studies: StudyTransactions;
+  /** Calls that have not settled yet. */
+  readonly #underWay = new Set<Promise<unknown>>();
   #open = true;
 
   constructor(connection: ClientConfig, log: Log) {
@@ -27,7 +29,7 @@ export class Database {
       toPortError(error, this.server),
     );
     this.#groups = new StudyGroups((...group) =>
-      this.#guarded(() => retrying(() => this.#studies.run(...group), passing)),
+      this.#guarded(() => this.#retrying(() => this.#studies.run(...group))),
     );
   }
 
@@ -35,13 +37,13 @@ export class Database {
    * Runs one statement (or several reads) that may safely run twice, again while the server is briefly away.
    */
   repeatable<T>(kind: 'leases' | 'statements', operation: (pool: Pool) => Promise<T>): Promise<T> {
-    return this.#guarded(() => retrying(() => operation(this.#pools[kind]), passing));
+    return this.#guarded(() => this.#retrying(() => operation(this.#pools[kind])));
   }
 
   /** Runs one statement that must not run twice: retried only until a connection was found. */
   once<T>(operation: (client: PoolClient) => Promise<T>): Promise<T> {
     return this.#guarded(async () => {
-      const client = await retrying(() => this.#pools.statements.connect(), passing);
+      const client = await this.#retrying(() => this.#pools.statements.connect());
       return lend(client, () => operation(client));
     });
   }
@@ -49,7 +51,7 @@ export class Database {
   /** Runs `work` in a transaction, once; retried only until a connection was found. */
   transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     return this.#guarded(async () => {
-      const client = await retrying(() => this.#pools.transactions.connect(), passing);
+      const client = await this.#retrying(() => this.#pools.transactions.connect());
       return inTransaction(client, async () => {
         await client.query('begin isolation level read committed');
         const result = await work(client);
@@ -68,16 +70,33 @@ export class Database {
     return connectionCounts(this.#pools);
   }
 
-  /** Waits for what is under way; later calls are refused. */
+  /** Waits for what is under way, which is not tried again; later calls are refused. */
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
     this.#studies.close();
+    // A pool that ends serves nobody who still waits for a connection.
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
     await endPools(this.#pools);
   }
 
   async #guarded<T>(operation: () => Promise<T>): Promise<T> {
     if (!this.#open) throw new StorageUnavailable('the store is closed');
+    const running = this.#translated(operation);
+    this.#underWay.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#underWay.delete(running);
+    }
+  }
+
+  /** Runs `operation` again while it fails with what will pass, as long as the store is open. */
+  #retrying<T>(operation: () => Promise<T>): Promise<T> {
+    return retrying(operation, (error) => this.#open && passing(error));
+  }
+
+  async #translated<T>(operation: () => Promise<T>): Promise<T> {
     try {
       return await operation();
     } catch (error) {

@@ -29,7 +29,8 @@ const settings = {
   synchronous_commit: 'on',
   statement_timeout: String(statementTimeoutMs),
   lock_timeout: '10000',
-  idle_in_transaction_session_timeout: '60000',
+  // A process that stands still may hold the lock on a study; others wait for it.
+  idle_in_transaction_session_timeout: '15000',
   jit: 'off',
 };
 

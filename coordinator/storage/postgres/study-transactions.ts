@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { assert } from '../../../shared/core/assert.js';
 import type { StudyId } from '../../../shared/core/ids.js';
 import type { Lookups, StudyRecord } from '../port.js';
 import { RecentMap } from '../recent-map.js';
@@ -18,7 +19,7 @@ const picturesMax = 100;
  * Transactions are sent behind one another for this long at most, ms. The server gives the lock of one to the next before another
  * coordinator that waits for it has woken up: that one has its turn when the chain ends.
  */
-const chainMsMax = 100;
+export const chainMsMax = 100;
 
 /** A transaction that was sent off, with the lock on the study and what is to be read under it. */
 interface Begun {
@@ -43,17 +44,23 @@ interface Begun {
  * without hearing from here in between.
  */
 export class StudyTransactions {
-  readonly #pool: Pool;
+  readonly #pool: Pick<Pool, 'connect' | 'waitingCount'>;
   readonly #translate: (error: unknown) => unknown;
+  readonly #nowMs: () => number;
   readonly #pictures = new RecentMap<StudyId, StudyPicture>(picturesMax);
   /** Sent off behind a transaction that is committed; their connections are lent to them. */
   readonly #begun = new Map<StudyId, Begun>();
   #open = true;
 
-  /** `translate` makes the errors that leave the store. */
-  constructor(pool: Pool, translate: (error: unknown) => unknown) {
+  /** `translate` makes the errors that leave the store; `nowMs` is time that never goes back. */
+  constructor(
+    pool: Pick<Pool, 'connect' | 'waitingCount'>,
+    translate: (error: unknown) => unknown,
+    nowMs = (): number => performance.now(),
+  ) {
     this.#pool = pool;
     this.#translate = translate;
+    this.#nowMs = nowMs;
   }
 
   /** A `RunTransaction` that tries once: rejects with what `pg` said. */
@@ -71,9 +78,11 @@ export class StudyTransactions {
     } catch (error) {
       // Maybe because the picture is wrong: the next transaction draws it anew.
       this.#pictures.take(id);
-      broken = isBroken(error);
+      broken = true;
+      if (isBroken(error)) throw error;
       // Where the roll-back fails too, that error counts: the connection is gone and nothing happened.
-      if (!broken) await client.query('rollback');
+      await client.query('rollback');
+      broken = false;
       throw error;
     } finally {
       if (behind === null) client.release(broken);
@@ -93,16 +102,15 @@ export class StudyTransactions {
     const begun = this.#begun.get(id);
     if (begun === undefined) return null;
     this.#begun.delete(id);
-    if (begun.lookups === lookups) return begun;
-    abandon(begun);
-    return null;
+    assert(begun.lookups === lookups, 'what was announced comes next');
+    return begun;
   }
 
   /** Sent together; what comes after the lock waits with it. */
   #begin(
     client: PoolClient,
     id: StudyId,
-    { lookups, chainSinceMs = performance.now() }: { lookups: readonly Lookups[]; chainSinceMs?: number },
+    { lookups, chainSinceMs = this.#nowMs() }: { lookups: readonly Lookups[]; chainSinceMs?: number },
   ): Begun {
     const known = this.#pictures.get(id);
     const answers = Promise.all([
@@ -143,6 +151,11 @@ export class StudyTransactions {
     });
   }
 
+  /** Others wait for the lock, here and elsewhere, or for a connection: a chain keeps both. */
+  #mayGoOn(chainSinceMs: number): boolean {
+    return this.#pool.waitingCount === 0 && this.#nowMs() - chainSinceMs < chainMsMax;
+  }
+
   /** Answers what was sent behind the commit. Where this rejects, that is to be rolled back. */
   async #runAndCommit(
     transaction: PostgresTransaction,
@@ -155,11 +168,9 @@ export class StudyTransactions {
       if (transaction.failure === null) {
         transaction.flush();
         const committed = commit(client, () => transaction.failure);
-        const lookups = performance.now() - chainSinceMs < chainMsMax ? next() : null;
+        const lookups = this.#mayGoOn(chainSinceMs) ? next() : null;
         if (lookups !== null) behind = this.#begin(client, id, { lookups, chainSinceMs });
         await committed;
-      }
-      if (transaction.failure === null) {
         transaction.committed();
         return behind;
       }
