@@ -21,14 +21,17 @@ beforeEach(async () => {
   study = await created(storage);
 });
 
-const insert = (store: Storage): Promise<number | null> =>
-  store.inStudy(study.id, async (transaction) => (await transaction.insertTrial(waiting())).number);
+const insert = (store: Storage, { id } = study): Promise<number | null> =>
+  store.inStudy(id, async (transaction) => (await transaction.insertTrial(waiting())).number);
 
 /** A call whose transaction stays open until it is told to end; the others made meanwhile come behind it. */
-function gated(store: Storage): { readonly done: Promise<number | null>; readonly open: () => void } {
+function gated(
+  store: Storage,
+  { id } = study,
+): { readonly done: Promise<number | null>; readonly open: () => void } {
   let open: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (open = resolve));
-  const done = store.inStudy(study.id, async (transaction) => {
+  const done = store.inStudy(id, async (transaction) => {
     const { number } = await transaction.insertTrial(waiting());
     await gate;
     return number;
@@ -87,6 +90,22 @@ describe('a transaction behind another one', () => {
     await closed;
     expect(await heard).toBeInstanceOf(StorageUnavailable);
     expect(await stored()).toEqual([0]);
+  });
+});
+
+describe('closing', () => {
+  it('waits for calls that wait for a connection', async () => {
+    const names = Array.from({ length: 9 }, (_, index) => `other-${index}`);
+    const [last, ...others] = await Promise.all(names.map((name) => created(storage, name)));
+    const held = others.map((other) => gated(storage, other));
+    await turn();
+    const waits = insert(storage, last);
+    await turn();
+    const closed = storage.close();
+    held.forEach(({ open }) => open());
+    expect(await Promise.all([waits, ...held.map(({ done }) => done)])).toEqual(names.map(() => 0));
+    await closed;
+    await expect(insert(storage)).rejects.toThrow('the store is closed');
   });
 });
 
