@@ -10,9 +10,18 @@ import { viewStudy } from './study-view.js';
 /** More finished trials than are read in one go. */
 const finished = 2_500;
 
-async function insertFinished(transaction: StudyTransaction): Promise<void> {
+async function insertFinished(
+  transaction: StudyTransaction,
+  state: 'COMPLETE' | 'FAIL' = 'COMPLETE',
+): Promise<void> {
   await transaction.insertTrial({
-    ...{ state: 'COMPLETE', reason: 'finished', params: { x: 0.5, c: 'a' }, offGrid: false, given: null },
+    ...{
+      state,
+      reason: state === 'FAIL' ? 'error' : 'finished',
+      params: { x: 0.5, c: 'a' },
+      offGrid: false,
+      given: null,
+    },
     ...{ watermark: null, enqueueRequestId: null, values: [0.5], metrics: {}, attempt: 1, message: '' },
     ...{ retries: { error: 0, timeout: 0, lost: 0 }, memoryFloorBytes: null, cancelRequested: false },
     ...{
@@ -37,7 +46,7 @@ async function studyWithHistory(storage: Storage): Promise<StudyId> {
   return study.id;
 }
 
-/** What `upToDate` reads while the study is locked. */
+/** What `upToDate` reads while the study is locked: one row at least, to see that it is the study that it knows. */
 async function underLock(storage: Storage, study: StudyId, histories: Histories) {
   let rows = 0;
   const best = await storage.inStudy(study, async (transaction) => {
@@ -67,7 +76,7 @@ describe('a history', () => {
     const calls = Array.from({ length: 3 }, () =>
       histories.withHistory(storage, () => underLock(storage, study, histories)),
     );
-    for (const call of calls) expect(await call).toEqual({ rows: 0, complete: finished });
+    expect(await Promise.all(calls)).toEqual([1, 0, 0].map((rows) => ({ rows, complete: finished })));
   });
 
   it('is read there again after a transaction that it leant on came to nothing', async () => {
@@ -77,12 +86,18 @@ describe('a history', () => {
     await histories.withHistory(storage, () => underLock(storage, study, histories));
     const rolledBack = storage.inStudy(study, async (transaction) => {
       await insertFinished(transaction);
+      await insertFinished(transaction);
       await histories.upToDate(transaction);
       throw new Error('rolled back');
     });
     await expect(rolledBack).rejects.toThrow('rolled back');
+    // Others finish where those did: as many as the projection knows of, and the last one alike.
+    await storage.inStudy(study, async (transaction) => {
+      await insertFinished(transaction, 'FAIL');
+      await insertFinished(transaction);
+    });
     const seen = await histories.withHistory(storage, () => underLock(storage, study, histories));
-    expect(seen).toEqual({ rows: 0, complete: finished });
+    expect(seen).toEqual({ rows: 1, complete: finished + 1 });
   });
 
   it('is read anew after a reading that failed half-way', async () => {
@@ -100,7 +115,7 @@ describe('a history', () => {
     });
     await expect(histories.prepare(failing, record!)).rejects.toThrow('away');
     await histories.prepare(failing, record!);
-    expect(await underLock(storage, study, histories)).toEqual({ rows: 0, complete: finished });
+    expect(await underLock(storage, study, histories)).toEqual({ rows: 1, complete: finished });
   });
 
   it('gives up when readings never help', async () => {
@@ -153,7 +168,7 @@ describe('a view of a study', () => {
 });
 
 /** A store with one study, this many of its trials finished. */
-async function storeWith(finished: number): Promise<Storage> {
+async function storeWith(finished: number, score = (trial: number): number => trial): Promise<Storage> {
   const app = testApp(createMemoryStorage());
   await app.register('w1', 8e9);
   await app.create(smallStudy());
@@ -163,7 +178,7 @@ async function storeWith(finished: number): Promise<Storage> {
     const { token } = outcome.assignment;
     await tell(app.context, {
       token,
-      outcome: { kind: 'completed', metrics: { auc: trial, dir_acc: trial } },
+      outcome: { kind: 'completed', metrics: { auc: score(trial), dir_acc: score(trial) } },
       peakMemoryBytes: null,
     });
   }
@@ -176,4 +191,34 @@ it('begins anew when the study has finished fewer trials than it knows of: the d
     storage.inStudy(studyId(1), async (transaction) => (await histories.upToDate(transaction)).reasons);
   expect(await reasonsIn(await storeWith(3))).toEqual({ finished: 3 });
   expect(await reasonsIn(await storeWith(2))).toEqual({ finished: 2 });
+});
+
+it('begins anew when the database was put back and others went past what it knows of', async () => {
+  const histories = new Histories();
+  const bestIn = (storage: Storage) =>
+    storage.inStudy(studyId(1), async (transaction) => (await histories.upToDate(transaction)).best);
+  expect(await bestIn(await storeWith(3))).toEqual([2]);
+  // Trial 0 is another one there, and the best.
+  expect(await bestIn(await storeWith(4, (trial) => -trial))).toEqual([0]);
+});
+
+it('says that a finished trial is missing, instead of reading the same page for ever', async () => {
+  const storage = createMemoryStorage();
+  await studyWithHistory(storage);
+  const [record] = await storage.listStudies();
+  let pages = 0;
+  const torn = new Proxy(storage, {
+    get: (target, key: keyof Storage) => {
+      if (key !== 'listFinished') return target[key].bind(target);
+      return async (study: StudyId, after: number, limit: number) => {
+        pages += 1;
+        if (pages > 5) throw new Error('read again and again');
+        const page = await target.listFinished(study, after, limit + 1);
+        return page.filter(({ finishSequence }) => finishSequence !== 2).slice(0, limit);
+      };
+    },
+  });
+  await expect(new Histories().prepare(torn, record!)).rejects.toThrow(
+    'finish sequence 2 of study 1 is missing',
+  );
 });

@@ -50,6 +50,10 @@ export class History {
   readonly #states: Record<FinishedState, number> = { COMPLETE: 0, PRUNED: 0, FAIL: 0, CANCELLED: 0 };
   readonly #observer: AppObserver;
   #finishSequence = 0;
+  /** What was folded in last. */
+  #last: TrialRecord | null = null;
+  /** The latest transaction in which that was found to be what the database has. */
+  #foundIn: Commitment | null = null;
   /** The latest transaction whose own finishes were folded in. */
   #leantOn: Commitment | null = null;
 
@@ -93,13 +97,28 @@ export class History {
     return this.#leantOn === null || this.#leantOn === commitment || this.#leantOn.committed;
   }
 
+  /**
+   * False when the database was put back to an earlier state and went on from there, past what this process has seen: another
+   * trial finished where the last one did that was folded in.
+   */
+  async isOf(transaction: StudyTransaction): Promise<boolean> {
+    const { commitment } = transaction;
+    if (this.#last === null || commitment.continues || this.#foundIn === commitment) return true;
+    const [stored] = await transaction.finishedAfter(this.#finishSequence - 1, 1);
+    if (stored === undefined || !isSame(stored, this.#last)) return false;
+    this.#foundIn = commitment;
+    return true;
+  }
+
   /** Reads what finished, outside of any transaction, until little is left to `refresh`. */
   async catchUp(storage: Storage, study: StudyId): Promise<void> {
     const end = this.#observer.refreshing('full');
     for (;;) {
-      const page = await storage.listFinished(study, this.#finishSequence, pageSize);
+      const from = this.#finishSequence;
+      const page = await storage.listFinished(study, from, pageSize);
       for (const trial of page) if (trial.finishSequence === this.#finishSequence + 1) this.#fold(trial);
       if (page.length < pageSize) break;
+      assert(this.#finishSequence > from, `finish sequence ${from + 1} of study ${study} is missing`);
     }
     end();
   }
@@ -123,6 +142,7 @@ export class History {
   #fold(trial: TrialRecord): void {
     assert(trial.finishSequence === this.#finishSequence + 1, 'finished trials come in finish order');
     this.#finishSequence = trial.finishSequence;
+    this.#last = trial;
     assert(
       trial.state !== 'WAITING' && trial.state !== 'RUNNING',
       'a trial with a finish sequence has finished',
@@ -135,6 +155,14 @@ export class History {
     if (seen.state === 'COMPLETE') this.#best.add(seen);
   }
 }
+
+/** Is it the same finished trial? Numbers alone come again after a database was put back. */
+const isSame = (left: TrialRecord, right: TrialRecord): boolean =>
+  left.number === right.number &&
+  left.state === right.state &&
+  left.finishedAtMs === right.finishedAtMs &&
+  left.values.length === right.values.length &&
+  left.values.every((value, index) => Object.is(value, right.values[index]));
 
 const studyToSample = ({ space, objectives, sampler }: StudyDefinition): StudyToSample => ({
   ...{ space, directions: objectives.map(({ direction }) => direction), settings: sampler },
@@ -212,8 +240,12 @@ export class Histories {
 
   /** The study's history as of this transaction. Rejects with `HistoryBehind` where that would take long. */
   async upToDate(transaction: StudyTransaction): Promise<History> {
-    const history = this.asItIs(transaction);
+    let history = this.asItIs(transaction);
     const study = transaction.study();
+    if (!(await history.isOf(transaction))) {
+      this.#byStudy.delete(study.id);
+      history = this.asItIs(transaction);
+    }
     if (history.behind(study) > pageSize) throw new HistoryBehind(study);
     await history.refresh(transaction);
     return history;

@@ -56,6 +56,21 @@ describe("a trial's life", () => {
     expect(outcomes.filter((o) => o.kind === 'nothing' && o.reason === 'all-running')).toHaveLength(15);
   });
 
+  it('gives nothing to a caller that has gone while its ask waited for its turn', async () => {
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const before = app.context.storage.inStudy(study!.id, () => gate);
+    const gone = new AbortController();
+    const request = { requestId: requestId('gone'), workerId: workerId('w1'), study: null, trainers: [] };
+    const asked = ask(app.context, { ...request, waitMs: 20_000 }, gone.signal);
+    await new Promise((resolve) => setImmediate(resolve));
+    gone.abort();
+    open();
+    await before;
+    expect(await asked).toEqual({ kind: 'nothing', reason: 'all-running' });
+    expect(assigned(await app.ask()).number).toBe(0);
+  });
+
   it('gives a trial ahead only while one is left for everybody who runs one, and never holds such an ask', async () => {
     const ahead = (id: string) =>
       ask(

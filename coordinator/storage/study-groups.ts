@@ -54,7 +54,7 @@ export const breatheMs = 10;
 
 /**
  * Calls of a group that is committed are answered while the store works on the next one, which is sent off first: to put answers
- * together takes as long as all else. None waits longer for that, ms, than this (the next one may wait for a lock).
+ * together takes as long as all else. Where that one has to wait itself, for a lock, they are answered after this long, ms.
  */
 export const answerMsMax = 5;
 

@@ -113,6 +113,27 @@ export function describeReplicaContract(name: string, openTwo: OpenTwo): void {
       }
     });
 
+    it('know a lease no longer that the other one took back, nor go on from where they left the study', async () => {
+      const [one, other] = await openTwo();
+      try {
+        const { id } = await created(one);
+        const token = leaseToken('a');
+        const trial = await one.inStudy(id, (transaction) => askOne(transaction, token));
+        if (trial === null) throw new Error('no study');
+        await other.inStudy(id, (transaction) =>
+          endOne(transaction, trial, { state: 'WAITING', lease: null }),
+        );
+        const found = await one.inStudy(id, async (transaction) => ({
+          continues: transaction.commitment.continues,
+          leased: await transaction.leased(token),
+          outcome: (await transaction.attemptByToken(token))?.outcome,
+        }));
+        expect(found).toEqual({ continues: false, leased: null, outcome: 'lost' });
+      } finally {
+        await Promise.all([one.close(), other.close()]);
+      }
+    });
+
     it('give out each number once, and finish in one order, when they work at the same time', async () => {
       const two = await openTwo();
       try {

@@ -23,6 +23,7 @@ import {
   type StudyState as StateOfStudy,
   type StudyTransaction,
   type TrialRecord,
+  type Commitment,
 } from '../port.js';
 import type { StudyState } from './study-state.js';
 
@@ -46,13 +47,17 @@ export class MemoryTransaction implements StudyTransaction {
   readonly #lateResults: LateResult[] = [];
   #open = true;
   #failure: { readonly error: unknown } | null = null;
-  readonly commitment: { readonly finishSequenceBefore: number; committed: boolean };
+  readonly commitment: Commitment & { committed: boolean };
 
   constructor(base: StudyState, taken: TakenIds) {
     this.#base = base;
     this.#taken = taken;
     this.#study = base.record;
-    this.commitment = { finishSequenceBefore: base.record.finishSequence, committed: false };
+    this.commitment = {
+      finishSequenceBefore: base.record.finishSequence,
+      committed: false,
+      continues: false,
+    };
   }
 
   study(): StudyRecord {

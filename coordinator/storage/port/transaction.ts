@@ -9,6 +9,11 @@ export interface Commitment {
   readonly finishSequenceBefore: number;
   /** True from the moment that its commit is known to have happened. */
   readonly committed: boolean;
+  /**
+   * Nobody has changed the study since this process's own last transaction on it. False where that is not known: then what this
+   * process remembers may be of a state that the database was put back from.
+   */
+  readonly continues: boolean;
 }
 
 /** What a function given to `inStudy` is going to look up, so that a store can read it together with the study's row. */

@@ -16,6 +16,7 @@ import {
 } from '../canonical.js';
 import type {
   AttemptRecord,
+  Commitment,
   LateResult,
   LeasedTrial,
   LeasePlace,
@@ -57,6 +58,8 @@ export interface TransactionOptions {
   readonly version: StudyVersion;
   /** Checked against `version`. */
   readonly picture: StudyPicture;
+  /** Had the picture this version? */
+  readonly continues: boolean;
   readonly ahead: ReadAhead;
   /** Makes the error that leaves the store. */
   readonly translate: (error: unknown) => unknown;
@@ -81,14 +84,15 @@ export class PostgresTransaction implements StudyTransaction {
   readonly #assumed = new Map<TrialNumber, TrialRecord>();
   readonly #writes = new WriteBehind();
   #failure: { readonly error: unknown } | null = null;
-  readonly commitment: { readonly finishSequenceBefore: number; committed: boolean };
+  readonly commitment: Commitment & { committed: boolean };
 
   constructor(options: TransactionOptions) {
     this.#options = options;
     this.#study = options.study;
     this.#version = options.version;
     this.#stored = new Map(options.ahead.trials.map((trial) => [trial.number, trial]));
-    this.commitment = { finishSequenceBefore: options.study.finishSequence, committed: false };
+    const { study, continues } = options;
+    this.commitment = { finishSequenceBefore: study.finishSequence, committed: false, continues };
   }
 
   /** The first error of any operation, as `pg` gave it; such a transaction cannot commit. */

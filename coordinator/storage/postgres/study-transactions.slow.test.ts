@@ -54,6 +54,10 @@ describe('a transaction behind another one', () => {
     first.open();
     expect(await Promise.all([first.done, ...behind])).toEqual([0, 1, 2]);
     expect(await stored()).toEqual([0, 1, 2]);
+    const commitment = await storage.inStudy(study.id, (transaction) =>
+      Promise.resolve(transaction.commitment),
+    );
+    expect(commitment?.continues).toBe(true);
     expect(storage.connections()?.busy).toBe(0);
     await storage.close();
   });

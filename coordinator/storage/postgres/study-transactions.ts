@@ -138,12 +138,14 @@ export class StudyTransactions {
     this.#pictures.set(id, picture);
     const version = { changes: lock.changes, tag: lock.change_tag };
     // Where another process has changed the study, what was thought to be known is read after all.
-    const unread = picture.check(version) ? [] : lookups.filter((each) => isUnread(ahead, each));
+    const continues = picture.check(version);
+    const unread = continues ? [] : lookups.filter((each) => isUnread(ahead, each));
     const more =
       unread.length === 0 ? null : await readAhead(client, id, { lookups: unread, isKnown: () => false });
     return new PostgresTransaction({
       client,
       picture,
+      continues,
       version,
       ahead: more === null ? ahead : together(ahead, more),
       study: studyUnder(picture.study, lock),
