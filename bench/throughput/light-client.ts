@@ -93,8 +93,9 @@ export class LightClient {
     return new LightClient(socket);
   }
 
-  /** One unary call; `headers` from `headersOf`. Resolves with the answer's bytes. */
+  /** One unary call; `headers` from `headersOf`. Resolves with the answer's bytes; rejects where the connection has ended. */
   call(headers: Uint8Array, message: Uint8Array): Promise<Uint8Array> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the connection has ended'));
     const stream = this.#nextStream;
     this.#nextStream += 2;
     const data = messageHead + message.length;

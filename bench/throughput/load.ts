@@ -11,6 +11,8 @@ import {
   HeartbeatRequest,
   RegisterRequest,
   TellRequest,
+  TellResponse,
+  TellResponse_Result,
   TrialServiceService,
   type Assignment,
 } from '../../shared/wire/gen/parzen/v1/trial.js';
@@ -52,9 +54,14 @@ class Tally {
   readonly tell: number[] = [];
   readonly idle: number[] = [];
   trials = 0;
+  calls = 0;
   empty = 0;
   failures = 0;
   counting = false;
+
+  call(): void {
+    if (this.counting) this.calls += 1;
+  }
 }
 
 type Headers = Readonly<Record<keyof typeof TrialServiceService, Buffer>>;
@@ -63,19 +70,26 @@ type Headers = Readonly<Record<keyof typeof TrialServiceService, Buffer>>;
 class Caller {
   readonly #client: LightClient;
   readonly #headers: Headers;
+  readonly #tally: Tally;
 
-  constructor(client: LightClient, headers: Headers) {
+  constructor(client: LightClient, headers: Headers, tally: Tally) {
     this.#client = client;
     this.#headers = headers;
+    this.#tally = tally;
   }
 
   async ask(request: AskRequest): Promise<AskResponse> {
+    this.#tally.call();
     const answer = await this.#client.call(this.#headers.ask, AskRequest.encode(request).finish());
     return AskResponse.decode(answer);
   }
 
+  /** Rejects when the result was not recorded. */
   async tell(request: TellRequest): Promise<void> {
-    await this.#client.call(this.#headers.tell, TellRequest.encode(request).finish());
+    this.#tally.call();
+    const answer = await this.#client.call(this.#headers.tell, TellRequest.encode(request).finish());
+    const { result } = TellResponse.decode(answer);
+    if (result !== TellResponse_Result.RECORDED) throw new Error(`a result was told and is ${result}`);
   }
 
   async register(request: RegisterRequest): Promise<void> {
@@ -169,7 +183,7 @@ async function main(orders: LoadOrders): Promise<void> {
   const workers = Array.from({ length: orders.workers }, (_, index) => {
     const client = clients[index % clients.length];
     if (client === undefined) throw new Error('there is no connection');
-    return work(new Caller(client, headers), orders, over.signal, tally);
+    return work(new Caller(client, headers, tally), orders, over.signal, tally);
   });
   await sleep(orders.warmUpSeconds);
   send({ kind: 'warm' });
@@ -180,11 +194,11 @@ async function main(orders: LoadOrders): Promise<void> {
   tally.counting = false;
   const seconds = (performance.now() - startMs) / 1e3;
   const cpu = process.cpuUsage(cpuBefore);
-  const { trials, empty, failures } = tally;
+  const { trials, calls, empty, failures } = tally;
   send({
     kind: 'done',
     result: {
-      ...{ trials, seconds, empty, failures, calls: 2 * trials + empty },
+      ...{ trials, seconds, empty, failures, calls },
       askMs: quantiles(tally.ask),
       tellMs: quantiles(tally.tell),
       idleMs: quantiles(tally.idle),

@@ -59,6 +59,7 @@ describe("a trial's life", () => {
   it('gives nothing to a caller that has gone while its ask waited for its turn', async () => {
     let open: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
+    const [study] = await app.context.storage.listStudies();
     const before = app.context.storage.inStudy(study!.id, () => gate);
     const gone = new AbortController();
     const request = { requestId: requestId('gone'), workerId: workerId('w1'), study: null, trainers: [] };
