@@ -56,19 +56,29 @@ describe("a trial's life", () => {
     expect(outcomes.filter((o) => o.kind === 'nothing' && o.reason === 'all-running')).toHaveLength(15);
   });
 
-  it('gives nothing to a caller that has gone while its ask waited for its turn', async () => {
-    let open: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (open = resolve));
+  it('gives nothing to a caller that has gone, though its ask shares a transaction that is under way', async () => {
     const [study] = await app.context.storage.listStudies();
-    const before = app.context.storage.inStudy(study!.id, () => gate);
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const held = (): { readonly done: Promise<unknown>; readonly open: () => void } => {
+      let open: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (open = resolve));
+      return { done: app.context.storage.inStudy(study!.id, () => gate), open: () => open() };
+    };
+    const [first, second] = [held(), held()];
+    await turn();
+    const third = held();
     const gone = new AbortController();
     const request = { requestId: requestId('gone'), workerId: workerId('w1'), study: null, trainers: [] };
     const asked = ask(app.context, { ...request, waitMs: 20_000 }, gone.signal);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
+    first.open();
+    second.open();
+    await turn();
+    await turn();
     gone.abort();
-    open();
-    await before;
+    third.open();
     expect(await asked).toEqual({ kind: 'nothing', reason: 'all-running' });
+    await Promise.all([first.done, second.done, third.done]);
     expect(assigned(await app.ask()).number).toBe(0);
   });
 
