@@ -76,8 +76,17 @@ export interface CallName {
   readonly grpc_method: string;
 }
 
+/**
+ * Why a call is not let in: without a token that is known, or with one of another role; so many of these before that tokens nobody knows
+ * are not looked up; too many calls; a request that does not arrive; a failure on our side.
+ */
+export const refusalReasons = ['credentials', 'role', 'banned', 'rate', 'slow', 'failure'] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+
 /** What the gRPC server tells of its calls. */
 export interface CallObserver {
+  /** A call was not let in. It is told as `handled` as well. */
+  refused(reason: RefusalReason): void;
   /** A call of a known method has begun. `code`: the status's name as in Go, `OK`, `DeadlineExceeded`, … */
   started(call: CallName): {
     received(): void;

@@ -18,6 +18,7 @@ import type { Log } from '../../shared/platform/log.js';
 import { AccessServiceService } from '../../shared/wire/gen/parzen/v1/access.js';
 import { StudyServiceService } from '../../shared/wire/gen/parzen/v1/study.js';
 import { TrialServiceService } from '../../shared/wire/gen/parzen/v1/trial.js';
+import type { CallObserver, RefusalReason } from '../app/observer.js';
 import type { TokenCheck } from '../app/tokens.js';
 import { asServiceError } from './handlers.js';
 import { requestArrivalMs } from './limits.js';
@@ -27,6 +28,8 @@ export interface GuardOptions {
   readonly check: TokenCheck;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of calls that are not let in; nobody by default. */
+  readonly calls?: Pick<CallObserver, 'refused'>;
 }
 
 const readMethods: ReadonlySet<string> = new Set([
@@ -55,6 +58,7 @@ export const roleNeeded = (path: string): Role | null =>
   isOpen(path) ? null : (neededRoles.get(path) ?? 'admin');
 
 interface Refusal {
+  readonly reason: RefusalReason;
   readonly code: status;
   readonly details: string;
 }
@@ -69,13 +73,14 @@ async function refusalOf(
   const secret = bearer(metadata);
   // Others may share the address: whoever was let in before still is.
   if (!limits.mayTry(peer) && !check.knows(secret))
-    return { code: status.RESOURCE_EXHAUSTED, details: tooManyRefusals };
+    return { reason: 'banned', code: status.RESOURCE_EXHAUSTED, details: tooManyRefusals };
   const decision = await check.decide(secret, needed);
   if (decision.kind === 'granted') return null;
   limits.refused(peer);
   log.warn({ call: path, peer, reason: decision.message }, 'call refused');
-  const code = decision.kind === 'denied' ? status.PERMISSION_DENIED : status.UNAUTHENTICATED;
-  return { code, details: decision.message };
+  return decision.kind === 'denied'
+    ? { reason: 'role', code: status.PERMISSION_DENIED, details: decision.message }
+    : { reason: 'credentials', code: status.UNAUTHENTICATED, details: decision.message };
 }
 
 /** The interceptor that lets authorised calls through. */
@@ -90,12 +95,17 @@ export function guard(options: GuardOptions): ServerInterceptor {
       if (open) limits.ended(peer);
       open = false;
     };
-    const refuse = (refusal: Refusal): void => {
+    const refuse = ({ reason, code, details }: Refusal): void => {
       ended();
-      call.sendStatus(refusal);
+      options.calls?.refused(reason);
+      call.sendStatus({ code, details });
     };
     const arrival = new ArrivalTimer(clock, () =>
-      refuse({ code: status.DEADLINE_EXCEEDED, details: 'the request did not arrive in time' }),
+      refuse({
+        reason: 'slow',
+        code: status.DEADLINE_EXCEEDED,
+        details: 'the request did not arrive in time',
+      }),
     );
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
@@ -121,7 +131,7 @@ export function guard(options: GuardOptions): ServerInterceptor {
         if (open) {
           arrival.restart();
           next(listener);
-        } else refuse({ code: status.RESOURCE_EXHAUSTED, details: tooManyCalls });
+        } else refuse({ reason: 'rate', code: status.RESOURCE_EXHAUSTED, details: tooManyCalls });
       })
       .withSendStatus((answer, next) => {
         ended();
@@ -134,7 +144,7 @@ export function guard(options: GuardOptions): ServerInterceptor {
 
 function failureOf(log: Log, path: string, error: unknown): Refusal {
   const { code, details } = asServiceError(log, path, error);
-  return { code: code ?? status.UNKNOWN, details: details ?? '' };
+  return { reason: 'failure', code: code ?? status.UNKNOWN, details: details ?? '' };
 }
 
 const tooManyRefusals = 'too many refused calls from this address; wait a minute';

@@ -67,7 +67,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     // What the guard refuses is counted, too.
     interceptors: [
       ...(calls === undefined ? [] : [observeCalls(calls)]),
-      ...(check === undefined ? [] : [guard({ check, clock, log })]),
+      ...(check === undefined
+        ? []
+        : [guard({ check, clock, log, ...(calls === undefined ? {} : { calls }) })]),
     ],
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,

@@ -2,7 +2,14 @@
 import { isFinished } from '../../shared/core/study/transition.js';
 import type { StudyId } from '../../shared/core/ids.js';
 import { combinations, createInstruments, startAtZero, stopwatch } from '../../shared/platform/metrics.js';
-import type { AppObserver, CallName, CallObserver, StoreObserver, StudyChange } from '../app/observer.js';
+import {
+  refusalReasons,
+  type AppObserver,
+  type CallName,
+  type CallObserver,
+  type StoreObserver,
+  type StudyChange,
+} from '../app/observer.js';
 import { coordinatorMetrics } from '../metrics.js';
 import type { ConnectionCounts } from '../storage/port.js';
 import { failureClass, failureClasses } from './failure-class.js';
@@ -48,6 +55,7 @@ export class CoordinatorMetrics {
     startAtZero(metrics.dbQueryDuration, combinations({ operation: operations }));
     startAtZero(metrics.dbErrors, combinations({ operation: operations, class: failureClasses }));
     startAtZero(metrics.dbRetries, combinations({ operation: ['transaction'] }));
+    startAtZero(metrics.callsRefused, combinations({ reason: refusalReasons }));
     metrics.asksWaiting.set(0);
     metrics.eventSubscribers.set({ kind: 'study' }, 0);
     const { callsStarted, messagesReceived, messagesSent, callDuration, callsHandled } = metrics;
@@ -137,6 +145,7 @@ export class CoordinatorMetrics {
   };
 
   readonly calls: CallObserver = {
+    refused: (reason) => this.instruments.callsRefused.inc({ reason }),
     started: (call) => {
       const labels = { ...call };
       const seconds = stopwatch();

@@ -22,6 +22,7 @@ import { parseStudy } from '../../coordinator/cli/parse-study.js';
 import { roleNeeded } from '../../coordinator/grpc/guard.js';
 import { requestArrivalMs } from '../../coordinator/grpc/limits.js';
 import { remoteGateway } from '../../coordinator/grpc/remote-gateway.js';
+import type { CallObserver, RefusalReason } from '../../coordinator/app/observer.js';
 import { startGrpcServer, type RunningServer } from '../../coordinator/grpc/server.js';
 import { createMemoryStorage } from '../../coordinator/storage/memory/create-memory-storage.js';
 import { ManualClock, testApp } from '../helpers/app.js';
@@ -70,6 +71,8 @@ interface Guarded {
   readonly server: RunningServer;
   readonly clock: HeldClock;
   readonly logged: string[];
+  /** Why calls were not let in. */
+  readonly refusals: RefusalReason[];
   readonly token: (role: Role) => Promise<string>;
   readonly revoke: (name: string) => Promise<void>;
 }
@@ -81,12 +84,18 @@ async function guarded({ tls = true, clientCa = false } = {}): Promise<Guarded> 
   const record = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
+  const refusals: RefusalReason[] = [];
+  const ignore = (): void => undefined;
+  const calls: CallObserver = {
+    started: () => ({ received: ignore, sent: ignore, handled: ignore }),
+    refused: (reason) => refusals.push(reason),
+  };
   const log = { debug: record, info: record, warn: record, error: record };
   const context = { ...testApp(createMemoryStorage()).context, clock, log };
   const gateway = localGateway(context, parseStudy);
   const files = { cert: fixture('server.crt'), key: fixture('server.key') };
   const server = await startGrpcServer({
-    ...{ context, gateway, listen: '127.0.0.1:0', check: new TokenCheck(context) },
+    ...{ context, gateway, listen: '127.0.0.1:0', check: new TokenCheck(context), calls },
     protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
     ...(tls
       ? { tls: readServerTls({ ...files, ...(clientCa ? { clientCa: fixture('ca.crt') } : {}) }, nowMs) }
@@ -95,7 +104,7 @@ async function guarded({ tls = true, clientCa = false } = {}): Promise<Guarded> 
   closing.push(() => server.stop());
   let made = 0;
   return {
-    ...{ server, clock, logged },
+    ...{ server, clock, logged, refusals },
     token: async (role) => (await gateway.createToken(`${role} ${(made += 1)}`, role)).secret,
     revoke: (name) => gateway.revokeToken(name),
   };
@@ -126,7 +135,7 @@ function clients(address: string, security: ChannelSecurity) {
 
 describe('tokens', () => {
   it('open what their role is for, and nothing else', async () => {
-    const { server, token } = await guarded();
+    const { server, token, refusals } = await guarded();
     const codes = async (role: Role): Promise<status[]> => {
       const {
         list,
@@ -143,6 +152,7 @@ describe('tokens', () => {
     expect(await codes('worker')).toEqual([OK, denied, denied, denied]);
     expect(await codes('read')).toEqual([denied, OK, denied, denied]);
     expect(await codes('admin')).toEqual([denied, OK, reached, OK]);
+    expect(refusals).toEqual(Array(7).fill('role'));
   });
 
   it('are needed for every method but health checks', async () => {
@@ -187,7 +197,7 @@ describe('tokens', () => {
   });
 
   it('are not tried for ever', async () => {
-    const { server, token, revoke, clock } = await guarded({ tls: false });
+    const { server, token, revoke, clock, refusals } = await guarded({ tls: false });
     const secret = await token('worker');
     const { beat } = clients(server.address, { tls: null, token: secret });
     expect(await beat()).toBe(status.OK);
@@ -196,6 +206,10 @@ describe('tokens', () => {
     for (let i = 0; i < 110; i += 1) codes.push(await list());
     expect(new Set(codes.slice(0, 100))).toEqual(new Set([status.UNAUTHENTICATED]));
     expect(new Set(codes.slice(100))).toEqual(new Set([status.RESOURCE_EXHAUSTED]));
+    expect(refusals).toEqual([
+      ...Array<string>(100).fill('credentials'),
+      ...Array<string>(10).fill('banned'),
+    ]);
     // A valid token behind the same address goes on, however long ago it was looked up, until it is revoked.
     expect(await beat()).toBe(status.OK);
     clock.advance(30_000);
@@ -325,7 +339,7 @@ describe('callers that mean harm', () => {
   });
 
   it('cannot hold a call open by sending a request slowly', async () => {
-    const { server, token, clock } = await guarded({ tls: false });
+    const { server, token, clock, refusals } = await guarded({ tls: false });
     const secret = await token('admin');
     const session = connect(`http://${server.address}`);
     closing.push(() => session.destroy());
@@ -345,5 +359,6 @@ describe('callers that mean harm', () => {
     await expect.poll(() => clock.waiting(requestArrivalMs)).toBe(1);
     clock.wake(requestArrivalMs);
     expect(Number(await answered)).toBe(status.DEADLINE_EXCEEDED);
+    expect(refusals).toEqual(['slow']);
   });
 });

@@ -93,6 +93,12 @@ export const coordinatorDashboard: DashboardSpec = {
           ],
         }),
         timeseries({
+          ...{ title: 'Calls refused', unit: 'reqps', width: 8, min: 0 },
+          description:
+            'credentials, role: wrong tokens. banned: many of these from one address. rate: too many calls from one. slow: requests that never arrived.',
+          queries: [query(`sum by (reason) (rate(parzen_calls_refused_total${own}${rate}))`, '{{reason}}')],
+        }),
+        timeseries({
           ...{ title: 'Call latency without Ask, p50 and p99', unit: 's', width: 8, min: 0 },
           description:
             'All methods slow: event loop or database, below. Ask is left out because it is held open on purpose.',
