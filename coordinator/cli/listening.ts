@@ -37,6 +37,12 @@ export function refuseOpenListening({ listen, insecure, requireTokens, tls }: Li
   );
 }
 
+/** What has to be said of an address that anyone may call; null where nobody can, or has to prove who they are. */
+export const openWarning = ({ listen, tls, insecure, requireTokens }: Listening): string | null =>
+  insecure && !requireTokens && tls?.clientCa === undefined && !isLoopback(listen)
+    ? 'whoever reaches this address can take trials, tell results and delete studies: --insecure asks nobody for a token'
+    : null;
+
 export interface Servers {
   readonly server: RunningServer;
   /** How workers that this process starts prove themselves; null where nobody must. */
@@ -53,13 +59,15 @@ export async function startServers(opened: OpenContext, listening: Listening): P
   const check = asks ? new TokenCheck(context) : null;
   const protoDirectory = path.join(import.meta.dirname, '..', '..', '..', 'proto');
   const server = await startGrpcServer({
-    ...{ context, gateway, listen, protoDirectory, alsoLocal: tls !== null },
+    ...{ context, gateway, listen, protoDirectory, alsoLocal: tls !== null, limited: !isLoopback(listen) },
     ...(tls === null ? {} : { tls }),
     ...(check === null ? {} : { check }),
     ...(metrics === null ? {} : { calls: metrics.metrics.calls }),
   });
   const over = new AbortController();
   const { clock, log } = context;
+  const warning = openWarning(listening);
+  if (warning !== null) log.warn({ listen: server.address }, warning);
   if (files !== null) void watchServerTls({ files, clock, log, renew: server.renew, over: over.signal });
   let health: HealthServer | null = null;
   let folder: string | null = null;

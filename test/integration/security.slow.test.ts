@@ -77,25 +77,31 @@ interface Guarded {
   readonly revoke: (name: string) => Promise<void>;
 }
 
-/** A coordinator that asks for tokens; with `clientCa` for certificates, too. */
-async function guarded({ tls = true, clientCa = false } = {}): Promise<Guarded> {
+/** What a coordinator serves, with a clock that stands still, and what it logs. */
+function served() {
   const clock = new HeldClock();
   const logged: string[] = [];
   const record = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
+  const log = { debug: record, info: record, warn: record, error: record };
+  const context = { ...testApp(createMemoryStorage()).context, clock, log };
+  return { context, clock, logged, gateway: localGateway(context, parseStudy) };
+}
+
+/** A coordinator that asks for tokens, unless it shall not; with `clientCa` for certificates, too. */
+async function guarded({ tls = true, clientCa = false, tokens = true } = {}): Promise<Guarded> {
+  const { context, gateway, clock, logged } = served();
   const refusals: RefusalReason[] = [];
   const ignore = (): void => undefined;
   const calls: CallObserver = {
     started: () => ({ received: ignore, sent: ignore, handled: ignore }),
     refused: (reason) => refusals.push(reason),
   };
-  const log = { debug: record, info: record, warn: record, error: record };
-  const context = { ...testApp(createMemoryStorage()).context, clock, log };
-  const gateway = localGateway(context, parseStudy);
   const files = { cert: fixture('server.crt'), key: fixture('server.key') };
   const server = await startGrpcServer({
-    ...{ context, gateway, listen: '127.0.0.1:0', check: new TokenCheck(context), calls },
+    ...{ context, gateway, listen: '127.0.0.1:0', limited: true, calls },
+    ...(tokens ? { check: new TokenCheck(context) } : {}),
     protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
     ...(tls
       ? { tls: readServerTls({ ...files, ...(clientCa ? { clientCa: fixture('ca.crt') } : {}) }, nowMs) }
@@ -338,8 +344,11 @@ describe('callers that mean harm', () => {
     expect(await clients(server.address, { tls: null, token: secret }).list()).toBe(status.OK);
   });
 
-  it('cannot hold a call open by sending a request slowly', async () => {
-    const { server, token, clock, refusals } = await guarded({ tls: false });
+  it.each([
+    ['with a token', true],
+    ['nor where nobody is asked for one', false],
+  ])('cannot hold a call open by sending a request slowly, %s', async (_, tokens) => {
+    const { server, token, clock, refusals } = await guarded({ tls: false, tokens });
     const secret = await token('admin');
     const session = connect(`http://${server.address}`);
     closing.push(() => session.destroy());
