@@ -26,6 +26,8 @@ export const defaults = {
   dataPollIntervalMs: 2_000,
   /** … and says so this often, ms. */
   waitingToldMs: 60_000,
+  /** A store whose server is away is tried again this long after a try that took seconds, ms. */
+  storagePollIntervalMs: 2_000,
   /** The progress display looks no more often than this, ms. */
   progressIntervalMs: 500,
   /** … and at least this often, for what other replicas did, ms. */

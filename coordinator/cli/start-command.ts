@@ -15,6 +15,7 @@ interface StartFlags {
   readonly data?: string;
   readonly waitForData: boolean;
   readonly storage: string;
+  readonly waitForStorage: number;
   readonly pgPort?: number;
   readonly listen: string;
   readonly insecure: boolean;
@@ -65,6 +66,11 @@ const studyOptions = (): readonly Option[] => [
   new Option('--storage <url|dir>', 'postgres://… or a folder for the embedded store')
     .default(defaults.storage)
     .env('PARZEN_STORAGE'),
+
+  new Option('--wait-for-storage <seconds>', 'wait so long for a PostgreSQL server that cannot be reached')
+    .default(0)
+    .env('PARZEN_WAIT_FOR_STORAGE')
+    .argParser(wholeNumber(0, 86_400)),
 
   new Option(
     '--pg-port <port>',
@@ -180,6 +186,7 @@ async function runStart(flags: StartFlags, version: string): Promise<void> {
     trials: flags.trials ?? null,
     data: flags.data ?? null,
     waitForData: flags.waitForData,
+    waitForStorageMs: flags.waitForStorage * 1_000,
     pgPort: flags.pgPort ?? null,
     leaseTtlMs: flags.leaseTtl * 1_000,
     ...{ storage: flags.storage, workers: flags.workers },

@@ -12,6 +12,7 @@ import { defaults } from '../config.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
 import { openStorage } from '../storage/open-storage.js';
 import type { Storage } from '../storage/port.js';
+import { awaitStorage } from './await-storage.js';
 import { beginStudy, type StudyFile } from './begin-study.js';
 import { CommandError } from './command-error.js';
 import { refuseOpenListening, startServers, type Listening, type Servers } from './listening.js';
@@ -32,6 +33,8 @@ export interface StartOptions {
   /** Serve, and wait for the study's data set when it is not stored yet. */
   readonly waitForData?: boolean;
   readonly storage: string;
+  /** For how long to wait for a server that cannot be reached, ms; 0, the default: not at all. */
+  readonly waitForStorageMs?: number;
   /** Port on loopback for Optuna's tools; null keeps the embedded store closed. */
   readonly pgPort: number | null;
   readonly listening: Listening;
@@ -62,7 +65,10 @@ export async function start(options: StartOptions): Promise<void> {
     );
   const named = options.study === null ? null : await readStudyFile(options.study).catch(ifStored(options));
   if (named !== null) await refuseUnwritable(options.out);
-  const storage = await openStorage(options.storage, { log: options.log, pgPort: options.pgPort });
+  const { log, pgPort, stopping, waitForStorageMs = 0 } = options;
+  const storage = await awaitStorage(() => openStorage(options.storage, { log, pgPort }), {
+    ...{ waitMs: waitForStorageMs, clock: systemClock, log, stopping },
+  });
   let metrics: ServedMetrics | null = null;
   let tracing: Tracing | null = null;
   try {
