@@ -28,8 +28,11 @@ function keysOf(
     return ['data', 'stringData', 'binaryData'].flatMap((field) =>
       Object.keys((made[field] ?? {}) as object),
     );
-  if (kind === 'Secret' && find(manifests, 'Cluster', name.replace(/-app$/, '')) !== undefined)
-    return ['uri', 'username', 'password', 'host', 'port', 'dbname'];
+  // What CloudNativePG makes of a cluster.
+  if (kind === 'Secret' && find(manifests, 'Cluster', name.replace(/-(app|ca)$/, '')) !== undefined)
+    return name.endsWith('-app')
+      ? ['uri', 'username', 'password', 'host', 'port', 'dbname']
+      : ['ca.crt', 'ca.key'];
   return kind === 'Secret' ? (secretsMadeOutside[name] ?? null) : null;
 }
 

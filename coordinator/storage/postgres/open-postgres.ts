@@ -82,8 +82,17 @@ const remedies: Readonly<Record<string, string>> = {
   '42501': 'the user needs the right to create a schema in this database: grant create on database … to …',
 };
 
+/** What Node.js calls a certificate that it does not believe. */
+const distrust = /CERT|UNABLE_TO_VERIFY|SELF_SIGNED/;
+
 function explain(error: unknown, server: string): unknown {
   if (error instanceof StorageOpenError) return error;
+  if (error instanceof Error && 'code' in error && distrust.test(String(error.code)))
+    return new StorageOpenError(
+      `the database at ${server} does not prove who it is (${error.message}): name the authority of its certificate in ` +
+        'NODE_EXTRA_CA_CERTS, and the host as the certificate does',
+      { cause: error },
+    );
   const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
   const remedy = remedies[code];
   if (error instanceof pg.DatabaseError && remedy !== undefined)
