@@ -101,22 +101,29 @@ async function resumeStudy(
   return resumed;
 }
 
+/** What a study cannot change once it has begun. */
+const lastingFields = [
+  'objectives',
+  'sampler',
+  'space',
+  'fixed',
+  'enqueue',
+  'trainer',
+  'evaluation',
+  'failure',
+  'data',
+] as const satisfies (keyof StudyDefinition)[];
+
+/** Names of the parts in which two definitions differ, the name and the budget aside. */
+export const definitionDifferences = (
+  one: StudyDefinition,
+  other: StudyDefinition,
+): readonly (typeof lastingFields)[number][] =>
+  lastingFields.filter((field) => !sameJson(one[field], other[field]));
+
 /** Names of the parts in which a stored study and a new definition differ; the budget is not one of them. */
 function differingFields(existing: StudyRecord, request: CreateStudyRequest): readonly string[] {
-  const fields = [
-    'objectives',
-    'sampler',
-    'space',
-    'fixed',
-    'enqueue',
-    'trainer',
-    'evaluation',
-    'failure',
-    'data',
-  ] as const;
-  const differing: string[] = fields.filter(
-    (field) => !sameJson(existing.definition[field], request.definition[field]),
-  );
+  const differing: string[] = [...definitionDifferences(existing.definition, request.definition)];
   if (existing.dataset !== request.dataset)
     differing.push(`data set (${short(existing.dataset)} then, ${short(request.dataset)} now)`);
   return differing;

@@ -1,30 +1,16 @@
 /** The commands `importance` and `hypervolume` as they are typed, on standard input and on a running coordinator. */
-import { Command } from 'commander';
 import path from 'node:path';
-import { Readable } from 'node:stream';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { smallStudy, testApp } from '../../test/helpers/app.js';
+import { commandOutput } from '../../test/helpers/typed-command.js';
 import { localGateway } from '../app/study-gateway.js';
 import { tell } from '../app/tell.js';
 import { startGrpcServer } from '../grpc/server.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
 import { addAnalysisCommands } from './analysis-commands.js';
 
-/** What a command prints, given this standard input. */
-async function output(args: readonly string[], input: unknown = ''): Promise<string> {
-  const stdin = Readable.from([typeof input === 'string' ? input : JSON.stringify(input)]);
-  vi.spyOn(process, 'stdin', 'get').mockReturnValue(stdin as unknown as typeof process.stdin);
-  const written: string[] = [];
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
-  const program = new Command('coordinator').exitOverride();
-  addAnalysisCommands(program);
-  try {
-    await program.parseAsync(args, { from: 'user' });
-  } finally {
-    vi.restoreAllMocks();
-  }
-  return written.join('');
-}
+const output = (args: readonly string[], input: unknown = ''): Promise<string> =>
+  commandOutput(addAnalysisCommands, args, typeof input === 'string' ? input : JSON.stringify(input));
 
 /** The PED-ANOVA figures of tpe.md §17: all of it is x. */
 const golden = {

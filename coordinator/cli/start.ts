@@ -12,6 +12,7 @@ import { defaults } from '../config.js';
 import { announceCoordinator } from '../storage/embedded/announce.js';
 import { openStorage } from '../storage/open-storage.js';
 import type { Storage } from '../storage/port.js';
+import { didYouMean } from '../study-file/did-you-mean.js';
 import { awaitStorage } from './await-storage.js';
 import { beginStudy, type StudyFile } from './begin-study.js';
 import { CommandError } from './command-error.js';
@@ -74,7 +75,8 @@ export async function start(options: StartOptions): Promise<void> {
   try {
     if (options.traces != null)
       tracing = await startTracing('parzen-coordinator', options.traces, options.watching.version);
-    const file = named instanceof NoSuchStudyFile ? await storedFile(storage, options.study, named) : named;
+    const stored = named instanceof NoSuchStudyFile ? await storedStudy(storage, options.study, named) : null;
+    const file = named instanceof NoSuchStudyFile ? stored : named;
     for (const notice of file?.notices ?? []) options.log.info({}, notice);
     const clock = await agreedClock(storage);
     metrics = await serveMetrics(storage, clock, options);
@@ -83,7 +85,7 @@ export async function start(options: StartOptions): Promise<void> {
       ...{ leaseTtlMs: options.leaseTtlMs, metrics, tracer: tracing, clock },
     });
     if (file === null) await serve(opened, options, ({ over }) => waitForAbort(over));
-    else await runStudy(opened, file, options);
+    else await runStudy(opened, file, { ...options, trials: options.trials ?? stored?.trials ?? null });
   } finally {
     await tracing?.stop();
     await metrics?.stop();
@@ -100,15 +102,26 @@ const ifStored =
     throw error;
   };
 
-/** The file that a study of the store was made with: to resume it, its name is enough. Throws `missing` where there is none. */
-async function storedFile(
+/**
+ * The file that a study of the store was made with, and the budget that it has by now: to resume it, its name is enough. Throws
+ * `missing` where there is none.
+ */
+async function storedStudy(
   storage: Storage,
   name: string | null,
   missing: NoSuchStudyFile,
-): Promise<ReadStudyFile> {
+): Promise<ReadStudyFile & { readonly trials: number }> {
   const study = name === null ? null : await storage.findStudy(name);
-  if (study === null) throw missing;
-  return { text: study.definitionText, definition: study.definition, notices: [] };
+  if (study === null) {
+    const meant = didYouMean(
+      name ?? '',
+      (await storage.listStudies()).map(({ definition }) => definition.name),
+    );
+    throw meant === null
+      ? missing
+      : new NoSuchStudyFile(`${missing.message} The store has a study ${meant}.`);
+  }
+  return { text: study.definitionText, definition: study.definition, notices: [], trials: study.trialsMax };
 }
 
 /** Found out now, not after hours of work. */

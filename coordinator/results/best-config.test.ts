@@ -44,6 +44,27 @@ describe('the best configuration', () => {
     expect(readBestConfig(formatBestConfig(config))).toEqual(config);
   });
 
+  it('has the standard errors of the values, or what they are at most, where they can be said', () => {
+    const errors = { auc: 0.6, auc_se: 0.03, dir_acc: 0.5, dir_acc_se: 0.04 };
+    const { weights } = definition.objectives[0]!;
+    const of = (metrics: Record<string, number>) => {
+      const config = bestConfigOf(study, trialOf(3, { metrics }), []);
+      expect(readBestConfig(formatBestConfig(config))).toEqual(config);
+      return config;
+    };
+    const bound = weights['auc']! * 0.03 + weights['dir_acc']! * 0.04;
+    const bounded = of(errors);
+    expect(bounded.standardErrors).toEqual({});
+    expect(bounded.standardErrorsAtMost['score']).toBeCloseTo(bound, 12);
+    const known = of({ ...errors, auc_dir_acc_cov: 0 });
+    expect(known.standardErrorsAtMost).toEqual({});
+    expect(known.standardErrors['score']).toBeCloseTo(
+      Math.hypot(weights['auc']! * 0.03, weights['dir_acc']! * 0.04),
+      12,
+    );
+    expect(formatBestConfig(of({ auc: 0.6 }))).not.toContain('standard_errors');
+  });
+
   it('keeps every float bit for bit and every text as it is', () => {
     const value = fc.oneof(
       fc.double(),

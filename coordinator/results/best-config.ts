@@ -8,8 +8,10 @@ import { parseEvaluation } from '../../shared/core/trainers/evaluation-settings.
 import { parseHermiteParams } from '../../shared/core/trainers/hermite-settings.js';
 import type { SettingRecord } from '../../shared/core/trainers/setting-schema.js';
 import type { ParameterValue, Params, Space } from '../../shared/core/space/parameter.js';
+import type { Objective } from '../../shared/core/study/definition.js';
 import type { Trial } from '../../shared/core/study/trial.js';
 import type { ResultsStudy } from './results-study.js';
+import { objectiveError } from './standard-error.js';
 
 export const bestConfigLayout = 'parzen-best-config-1';
 
@@ -20,6 +22,10 @@ export interface BestConfig {
   readonly trial: number;
   /** Objective values by name. */
   readonly values: Readonly<Record<string, number>>;
+  /** Standard errors of the values by name, where the trainer reported what they are made of. */
+  readonly standardErrors: Readonly<Record<string, number>>;
+  /** The same where they can only be bounded from above (`objectiveError`). */
+  readonly standardErrorsAtMost: Readonly<Record<string, number>>;
   /** Numbers of the Pareto front when the study has several objectives; this trial is its first. */
   readonly paretoFront: readonly number[];
   readonly metrics: Readonly<Record<string, number>>;
@@ -51,6 +57,8 @@ export function bestConfigOf(study: ResultsStudy, trial: Trial, front: readonly 
     values: Object.fromEntries(
       definition.objectives.map(({ name }, index) => [name, trial.values[index] ?? Number.NaN]),
     ),
+    standardErrors: errorsOf(definition.objectives, trial, false),
+    standardErrorsAtMost: errorsOf(definition.objectives, trial, true),
     paretoFront: definition.objectives.length > 1 ? front : [],
     metrics: Object.fromEntries(Object.entries(trial.metrics).sort(([a], [b]) => (a < b ? -1 : 1))),
     params: inSpaceOrder(definition.space, trial.params),
@@ -63,6 +71,18 @@ export function bestConfigOf(study: ResultsStudy, trial: Trial, front: readonly 
     seed: definition.sampler.seed,
     definitionHash: study.definitionHash,
   };
+}
+
+/** Of the objectives whose error is known, or of those where it is only bounded. */
+function errorsOf(
+  objectives: readonly Objective[],
+  { metrics }: Trial,
+  atMost: boolean,
+): Readonly<Record<string, number>> {
+  const errors = objectives.map((objective) => [objective.name, objectiveError(objective, metrics)] as const);
+  return Object.fromEntries(
+    errors.flatMap(([name, error]) => (error?.atMost === atMost ? [[name, error.value]] : [])),
+  );
 }
 
 /** The store does not keep the order of names; people know the study file's. */
@@ -100,11 +120,16 @@ const isSection = (value: Plain): value is Readonly<Record<string, Plain>> =>
 /** The file's text. */
 export function formatBestConfig(config: BestConfig): string {
   const { paretoFront, offGrid, dataset, definitionHash, values, metrics, ...rest } = config;
+  const { standardErrors, standardErrorsAtMost } = rest;
+  const given = (key: string, record: object): object =>
+    Object.keys(record).length > 0 ? { [key]: record } : {};
   const body = {
     layout: bestConfigLayout,
     study: rest.study,
     trial: rest.trial,
     values,
+    ...given('standard_errors', standardErrors),
+    ...given('standard_errors_at_most', standardErrorsAtMost),
     ...(paretoFront.length > 0 ? { pareto_front: paretoFront } : {}),
     metrics,
     params: rest.params,
@@ -137,6 +162,10 @@ export function readBestConfig(text: string): BestConfig {
     study: reader.text('study'),
     trial: reader.number('trial'),
     values: reader.numbers('values'),
+    standardErrors: reader.has('standard_errors') ? reader.numbers('standard_errors') : {},
+    standardErrorsAtMost: reader.has('standard_errors_at_most')
+      ? reader.numbers('standard_errors_at_most')
+      : {},
     paretoFront: reader.has('pareto_front') ? reader.numberList('pareto_front') : [],
     metrics: reader.numbers('metrics'),
     params: reader.params('params'),

@@ -114,6 +114,24 @@ describe('coordinator start', () => {
     expect(await status('calm')).toMatchObject({ counts: { COMPLETE: 400 } });
   });
 
+  it('by its name alone a study goes on with the budget that it has by now, not with that of its file', async () => {
+    const start = (study: string, ...more: string[]) =>
+      place.run('coordinator', ['start', '--study', study, '--workers', '1', ...anyPort, ...more]);
+    const file = place.write('named.yaml', instantStudyFile('named', 20));
+    await start(file, '--trials', '3');
+    const less = await start('named');
+    expect(less.code).toBe(0);
+    expect(finishedLines(less.stderr)).toBe(0);
+    await start('named', '--trials', '25');
+    const more = await start('named');
+    expect({ code: more.code, stderr: more.stderr }).toMatchObject({ code: 0 });
+    expect(await status('named')).toMatchObject({ trialsMax: 25, counts: { COMPLETE: 25 } });
+    // A slip of the pen: the studies of the store are known as well.
+    const slip = await start('naned');
+    expect(slip).toMatchObject({ code: 2 });
+    expect(slip.stderr).toContain('The store has a study named.');
+  });
+
   it('works with a worker in a process of its own, which is killed on the way', async () => {
     const file = place.write('apart.yaml', instantStudyFile('apart', 300));
     const args = ['start', '--study', file, '--lease-ttl', '10', ...anyPort];

@@ -77,17 +77,30 @@ function pooledScore(folds: readonly FoldEvaluation[], evaluation: EvaluationSet
 
 /**
  * Score parts from whatever folds define them (`sharpe_aggregation` of the original, §18.7). Which AUC they are of is for `auc` to say:
- * with the original's, both are its plain means.
+ * with the original's, both are its plain means. Standard errors are given where they are of the same figure: not of a plain mean of
+ * folds that differ in length, nor of AUC and hits together that come from different folds.
  */
 function v6Score(folds: readonly FoldEvaluation[], evaluation: EvaluationSettings): MetricRecord {
   const records = folds.map(({ metrics }) => metrics);
   const { auc, dirAcc, validAuc, validDirAcc } = stage1Attributes(records);
-  const counts = { valid_auc_folds: validAuc, valid_dir_acc_folds: validDirAcc };
-  if (evaluation.auc === 'time-order') return { auc, dir_acc: dirAcc, ...counts };
   const defined = folds.filter(({ scoreAuc }) => !Number.isNaN(scoreAuc));
+  const { auc_dir_acc_cov: covariance = NaN, ...all } = pooledScore(folds, evaluation);
+  const together = defined.length === folds.length ? { auc_dir_acc_cov: covariance } : {};
+  if (evaluation.auc === 'time-order') {
+    const values = { auc, dir_acc: dirAcc, valid_auc_folds: validAuc, valid_dir_acc_folds: validDirAcc };
+    const alike = validDirAcc === folds.length && new Set(folds.map(({ hits }) => hits.length)).size === 1;
+    return alike && validAuc === folds.length
+      ? { ...all, ...together, ...values }
+      : { ...values, test_rows: all['test_rows'] ?? NaN };
+  }
   // Without any, what the original has for none.
-  const kept = defined.length > 0 ? pooledScore(defined, evaluation)['auc'] : auc;
-  return { auc: kept ?? NaN, ...counts, valid_auc_folds: defined.length };
+  const kept = defined.length > 0 ? pooledScore(defined, evaluation) : { auc, auc_se: NaN };
+  return {
+    ...all,
+    ...together,
+    ...{ auc: kept['auc'] ?? NaN, auc_se: kept['auc_se'] ?? NaN },
+    ...{ valid_auc_folds: defined.length, valid_dir_acc_folds: validDirAcc },
+  };
 }
 
 function sharpeMetrics(
@@ -210,10 +223,8 @@ export function aggregateTrial(
 ): TrialOutcome {
   const net = concatFloat(folds.map(({ strategy }) => strategy.net));
   const pooled = evaluation.sharpeAggregation === 'concatenated';
-  const score = pooledScore(folds, evaluation);
   const metrics: MetricRecord = {
-    ...score,
-    ...(pooled ? {} : v6Score(folds, evaluation)),
+    ...(pooled ? pooledScore(folds, evaluation) : v6Score(folds, evaluation)),
     ...sharpeMetrics(folds, net, evaluation, seed),
     ...strategyMetrics(folds, net),
     ...pooledTests(folds, evaluation),

@@ -211,6 +211,25 @@ describe('aggregating a trial', () => {
     expect(complete(folds)).toEqual(metrics);
   });
 
+  it('rows that overlap are no rows of their own, in what AUC and hits share as well', () => {
+    const shared = (horizon: number) => complete(folds, settings({ horizon }))['auc_dir_acc_cov'];
+    const expected = (horizon: number) => {
+      const mean = complete(folds)['dir_acc']!;
+      let sum = 0;
+      for (const {
+        hits,
+        scoreAucDeviation: { shares },
+      } of folds)
+        for (let t = 0; t < hits.length; t++)
+          for (let s = Math.max(0, t - horizon + 1); s < Math.min(hits.length, t + horizon); s++)
+            sum += ((1 - Math.abs(t - s) / horizon) * shares[t]! * (hits[s]! - mean)) / 180 / folds.length;
+      return sum;
+    };
+    expect(shared(1)).toBeCloseTo(expected(1), 14);
+    expect(shared(4)).toBeCloseTo(expected(4), 14);
+    expect(Math.abs(shared(4)! / shared(1)! - 1)).toBeGreaterThan(0.01);
+  });
+
   it('says so when nothing was traded, as Sharpe 0 or as infeasible', () => {
     const params = { probSource: 'logit', thresholds: [1], confidenceMargin: 0.5, kellyClip: 1 } as const;
     const idle = [0, 1, 2].map((id) => evaluated(foldInput(data, id, { params })));
@@ -239,6 +258,37 @@ describe('aggregating a trial', () => {
     expect(complete(broken, settings({ sharpe_aggregation: 'v6-drop-nan' }))).toMatchObject({
       ...{ valid_auc_folds: 2, auc: complete(folds.slice(0, 2))['auc'] },
     });
+  });
+
+  it('under v6 a standard error is that of the figure beside it, or is not there', () => {
+    const undefinedAuc = (fold: FoldEvaluation): FoldEvaluation => ({
+      ...fold,
+      scoreAuc: NaN,
+      metrics: { ...fold.metrics, AUC: NaN },
+    });
+    const longer = evaluated(foldInput(ready(market(1200), 8, settings({ test_rows: 90 })), 0));
+    const original = settings({ sharpe_aggregation: 'v6-drop-nan', auc: 'time-order' });
+    const midRank = settings({ sharpe_aggregation: 'v6-drop-nan' });
+    const errors = (list: readonly FoldEvaluation[], evaluation: typeof original) => {
+      const { auc_se: auc, dir_acc_se: hits, auc_dir_acc_cov: shared } = complete(list, evaluation);
+      return { auc, hits, shared };
+    };
+    const pooled = errors(folds, settings());
+    expect(errors(folds, original)).toEqual(pooled);
+    expect(errors(folds, midRank)).toEqual(pooled);
+    // Its plain mean of folds of different lengths is not the mean over rows.
+    const none = { auc: undefined, hits: undefined, shared: undefined };
+    expect(errors([longer, folds[1]!, folds[2]!], original)).toEqual(none);
+    expect(errors([longer, folds[1]!, folds[2]!], midRank).auc).toBeGreaterThan(0);
+    // A fold that has no AUC has hits nevertheless.
+    const broken = [folds[0]!, folds[1]!, undefinedAuc(folds[2]!)];
+    expect(errors(broken, original)).toEqual(none);
+    expect(errors(broken, midRank)).toEqual({
+      auc: errors(folds.slice(0, 2), settings()).auc,
+      hits: pooled.hits,
+      shared: undefined,
+    });
+    expect(complete([undefinedAuc(folds[0]!)], midRank)['auc_se']).toBeNaN();
   });
 
   it('summarises folds and scores failures as told', () => {
