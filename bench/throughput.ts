@@ -63,20 +63,19 @@ async function measureStore(open: () => Promise<Store>): Promise<void> {
     let coordinator: Coordinator | null = null;
     try {
       const history = v6History(Number(options.history), 64);
-      await prepareStudy(store, { name: sampler, sampler, history });
+      // A study for each line: the next would find what the one before left, trials that still run for a lease time among it.
+      const loads = list(options.workers).map((workers) => ({
+        workers: Number(workers),
+        study: `${sampler}-${workers}`,
+      }));
+      for (const { study: name } of loads) await prepareStudy(store, { name, sampler, history });
       const profile =
         options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
       coordinator = await startCoordinator(store.location, profile);
       let best = 0;
-      for (const workers of list(options.workers).map(Number)) {
-        const measured = await runLoad(
-          store,
-          coordinator,
-          {
-            ...{ study: sampler, workers, seconds, warmUpSeconds },
-          },
-          profile,
-        );
+      for (const { workers, study } of loads) {
+        const orders = { study, workers, seconds, warmUpSeconds };
+        const measured = await runLoad(store, coordinator, orders, profile);
         best = Math.max(best, measured.trials / measured.seconds);
         console.log(line(store.kind, sampler, workers, measured));
       }

@@ -48,8 +48,11 @@ export const indexPlans = {
 
 /** bigint as number: times, sizes and ids stay below 2^53. */
 const bigintOid = 20;
+/** integer[], of one dimension: which trials ran when another was suggested. Hundreds of them, for which the driver's parser is slow. */
+const integersOid = 1007;
 const types = new pg.TypeOverrides();
 types.setTypeParser(bigintOid, Number);
+types.setTypeParser(integersOid, (text) => JSON.parse(`[${text.slice(1, -1)}]`) as number[]);
 
 const applySettings = (client: ClientBase, wanted: Readonly<Record<string, string>>): Promise<unknown> =>
   client.query(
