@@ -1,7 +1,10 @@
 import type { Role, TokenView } from '../../shared/core/access.js';
 import { requestId } from '../../shared/core/ids.js';
+import type { ArtifactName } from '../../shared/core/study/artifact.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { DatasetView, StudyView, Verification } from '../../shared/core/study/study.js';
+import type { StoredArtifact } from '../storage/port.js';
+import { artifactOf } from './artifacts.js';
 import type { AppContext } from './context.js';
 import { createStudy } from './create-study.js';
 import { requireDataset, storeDataset } from './datasets.js';
@@ -37,6 +40,11 @@ export interface StudyGateway {
   get(name: string): Promise<StudyView>;
   list(): Promise<readonly StudyView[]>;
   trials(name: string, page: TrialPageRequest): Promise<TrialPageView>;
+  /** The file that a trial left. */
+  artifact(
+    name: string,
+    which: { readonly number: number; readonly name: ArtifactName },
+  ): Promise<StoredArtifact>;
   enqueue(name: string, request: { readonly requestId: string; readonly params: Params }): Promise<number>;
   pause(name: string): Promise<StudyView>;
   resume(name: string): Promise<StudyView>;
@@ -61,6 +69,7 @@ export function localGateway(context: AppContext, parseStudyFile: StudyFileParse
     get: (name) => viewStudy(context, name),
     list: () => listStudies(context),
     trials: (name, page) => listTrials(context, name, page),
+    artifact: (name, which) => artifactOf(context, name, which),
     enqueue: (name, { requestId: id, params }) =>
       enqueueTrial(context, name, { requestId: requestId(id), params }),
     pause: steered(pauseStudy),

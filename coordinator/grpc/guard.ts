@@ -38,6 +38,7 @@ const readMethods: ReadonlySet<string> = new Set([
   'listStudies',
   'watchStudy',
   'listTrials',
+  'getArtifact',
   'verifyStudy',
   'listDatasets',
 ]);

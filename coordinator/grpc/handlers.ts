@@ -1,4 +1,5 @@
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall, ServiceError } from '@grpc/grpc-js';
+import { artifactNames, type ArtifactName } from '../../shared/core/study/artifact.js';
 import type { Log } from '../../shared/platform/log.js';
 import { InvalidMessage } from '../../shared/wire/convert.js';
 import { idLengthMax, nameLengthMax } from '../../shared/wire/limits.js';
@@ -85,6 +86,13 @@ export function checkedName(value: string, field: string): string {
   if (value.length === 0 || value.length > nameLengthMax || hasControlCharacter(value))
     throw new InvalidMessage(`${field} must have 1 to ${nameLengthMax} printable characters`);
   return value;
+}
+
+/** The name of a file that a trial can leave. */
+export function checkedArtifactName(value: string): ArtifactName {
+  const known = artifactNames.find((name) => name === value);
+  if (known === undefined) throw new InvalidMessage(`name must be one of: ${artifactNames.join(', ')}`);
+  return known;
 }
 
 /** A text for people: cut to `lengthMax`, NUL characters taken out (PostgreSQL cannot store them). */

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import type { DatasetView, StudyView } from '../../shared/core/study/study.js';
+import type { ArtifactName } from '../../shared/core/study/artifact.js';
 import { RpcError, unary } from '../../shared/wire/call.js';
 import { channelParts, plainChannel } from '../../shared/wire/channel.js';
 import { paramsToWire, trialStateToWire } from '../../shared/wire/convert.js';
@@ -20,6 +21,7 @@ import {
 import { chunkBytesMax } from '../../shared/wire/limits.js';
 import { AppError, type AppErrorCode } from '../app/errors.js';
 import type { StudyGateway } from '../app/study-gateway.js';
+import type { StoredArtifact } from '../storage/port.js';
 
 /** No call of a tool takes longer, ms. */
 const deadlineMs = 10_000;
@@ -60,6 +62,7 @@ export function remoteGateway(address: string, security = plainChannel): RemoteG
       const response = await call(unary(client.listTrials.bind(client), request, { deadlineMs }));
       return { trials: response.trials.map(trialFromWire), nextNumber: response.nextNumber ?? null };
     },
+    artifact: (study, which) => call(getArtifact(client, { study, ...which })),
     enqueue: async (study, { requestId, params }) => {
       const request = { study, requestId, params: paramsToWire(params) };
       return (await call(unary(client.enqueueTrial.bind(client), request, { deadlineMs }))).number;
@@ -96,6 +99,14 @@ export function remoteGateway(address: string, security = plainChannel): RemoteG
       access.close();
     },
   };
+}
+
+async function getArtifact(
+  client: StudyServiceClient,
+  request: { readonly study: string; readonly number: number; readonly name: ArtifactName },
+): Promise<StoredArtifact> {
+  const { layout, hash, content } = await unary(client.getArtifact.bind(client), request, { deadlineMs });
+  return { name: request.name, layout, hash, content: new Uint8Array(content) };
 }
 
 function required(response: { readonly study?: WireStudy | undefined }): StudyView {

@@ -25,7 +25,7 @@ import { messageBytesMax, studyFileLengthMax, trialsMax } from '../../shared/wir
 import type { StudyGateway } from '../app/study-gateway.js';
 import { trialPageMax } from '../app/study-view.js';
 import type { WorkSignal } from '../app/work-signal.js';
-import { asServiceError, checkedId, checkedName, unaryHandler } from './handlers.js';
+import { asServiceError, checkedArtifactName, checkedId, checkedName, unaryHandler } from './handlers.js';
 import { uploadBytesMax } from './limits.js';
 
 export interface StudyServiceParts {
@@ -53,6 +53,11 @@ export function studyService(parts: StudyServiceParts): StudyServiceServer {
     listStudies: unaryHandler(log, async () => ({ studies: (await gateway.list()).map(withoutText) })),
     watchStudy: watchStudy(parts),
     listTrials: unaryHandler(log, (request) => listTrials(gateway, request)),
+    getArtifact: unaryHandler(log, async ({ study, number, name }) => {
+      const which = { number, name: checkedArtifactName(name) };
+      const { layout, hash, content } = await gateway.artifact(checkedName(study, 'study'), which);
+      return { layout, hash, content: Buffer.from(content) };
+    }),
     enqueueTrial: unaryHandler(log, async (request) => {
       const requestId = checkedId(request.requestId, 'request_id');
       const params = paramsFromWire(request.params);

@@ -1,5 +1,6 @@
 import { datasetHash, leaseToken, requestId, workerId } from '../../shared/core/ids.js';
 import { assertNever } from '../../shared/core/assert.js';
+import type { Artifact } from '../../shared/core/study/artifact.js';
 import type { AttemptOutcome, Metrics } from '../../shared/core/study/trial.js';
 import {
   InvalidMessage,
@@ -14,6 +15,7 @@ import {
   TellResponse_Result,
   type AskRequest,
   type AskResponse,
+  type PutArtifactRequest,
   type RegisterRequest,
   type ReleaseRequest,
   type TellRequest,
@@ -21,6 +23,7 @@ import {
   type TrialServiceServer,
 } from '../../shared/wire/gen/parzen/v1/trial.js';
 import {
+  artifactBytesMax,
   askWaitMaxMs,
   leasesPerHeartbeatMax,
   messageLengthMax,
@@ -29,6 +32,7 @@ import {
   slotsMax,
   trainersMax,
 } from '../../shared/wire/limits.js';
+import { putArtifact } from '../app/artifacts.js';
 import { ask, type NothingReason } from '../app/ask.js';
 import type { CallEnd } from '../app/call-end.js';
 import type { AppContext } from '../app/context.js';
@@ -37,7 +41,14 @@ import { heartbeat, report } from '../app/report.js';
 import { tell, type TellOutcome } from '../app/tell.js';
 import { registerWorker } from '../app/workers.js';
 import { fetchDatasetHandler } from './dataset-stream.js';
-import { checkedId, checkedName, cleanText, heldHandler, unaryHandler } from './handlers.js';
+import {
+  checkedArtifactName,
+  checkedId,
+  checkedName,
+  cleanText,
+  heldHandler,
+  unaryHandler,
+} from './handlers.js';
 
 /** The trial service over the use cases; `stopping` aborts held asks when the server shuts down. */
 export function trialService(context: AppContext, stopping: AbortSignal): TrialServiceServer {
@@ -63,6 +74,10 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
       const { answers, knownWorker } = await heartbeat(context, worker, tokens);
       return { answers: answers.map(leaseAnswerToWire), knownWorker };
     }),
+    putArtifact: unaryHandler(log, async (request) => {
+      const answer = await putArtifact(context, tokenOf(request), artifactFromWire(request));
+      return { answer: leaseAnswerToWire(answer) };
+    }),
     tell: unaryHandler(log, async (request) => {
       const outcome = outcomeFromWire(request);
       const peakMemoryBytes = request.peakMemoryBytes === 0 ? null : request.peakMemoryBytes;
@@ -77,6 +92,12 @@ export function trialService(context: AppContext, stopping: AbortSignal): TrialS
 
 const tokenOf = (request: { leaseToken: string }): ReturnType<typeof leaseToken> =>
   leaseToken(checkedId(request.leaseToken, 'lease_token'));
+
+function artifactFromWire({ name, layout, content }: PutArtifactRequest): Artifact {
+  if (content.length > artifactBytesMax)
+    throw new InvalidMessage(`content has ${content.length} bytes; at most ${artifactBytesMax}`);
+  return { name: checkedArtifactName(name), layout: checkedId(layout, 'layout'), content };
+}
 
 async function giveBack(context: AppContext, { lease, unfit, unstarted }: ReleaseRequest): Promise<boolean> {
   if (lease === undefined) throw new InvalidMessage('lease is missing: lease_token or request_id');

@@ -10,6 +10,7 @@
  * - NaN and ±Infinity survive in metrics, values and reports.
  * - A failure of the store itself is a `StorageUnavailable`; anything else thrown is a bug.
  */
+import type { ArtifactStore } from './port/artifacts.js';
 import type { DatasetStore } from './port/datasets.js';
 import type { LeaseStore } from './port/leases.js';
 import type { ConnectionCounts, Overview, OverviewRequest } from './port/overview.js';
@@ -18,6 +19,7 @@ import type { TokenStore } from './port/tokens.js';
 import type { WorkerStore } from './port/workers.js';
 
 export type { LeaseAnswer, StudyState, TrialCounts } from '../../shared/core/study/study.js';
+export type * from './port/artifacts.js';
 export type * from './port/datasets.js';
 export * from './port/failures.js';
 export type * from './port/leases.js';
@@ -28,7 +30,8 @@ export type * from './port/transaction.js';
 export type * from './port/trials.js';
 export type * from './port/workers.js';
 
-export interface Storage extends StudyStore, LeaseStore, WorkerStore, DatasetStore, TokenStore {
+export interface Storage
+  extends StudyStore, LeaseStore, ArtifactStore, WorkerStore, DatasetStore, TokenStore {
   /** The time by the store's own clock, the same for all who use the store. */
   nowMs(): Promise<number>;
   /** The whole store at a glance, in one read of one moment. Costs no more than what finished since the known moment. */

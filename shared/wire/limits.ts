@@ -4,6 +4,8 @@
 export const messageBytesMax = 4 * 1024 * 1024;
 /** One piece of a data set, bytes. */
 export const chunkBytesMax = 1024 * 1024;
+/** A file that a trial leaves, bytes. */
+export const artifactBytesMax = 3 * 1024 * 1024;
 /** An Ask may be held this long, ms; then it is answered with "nothing". */
 export const askWaitMaxMs = 20_000;
 /** Ids chosen by callers, characters. */

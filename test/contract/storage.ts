@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { leaseToken, requestId, studyId, trialNumber, workerId } from '../../shared/core/ids.js';
 import { StorageUnavailable, type Storage, type StudyTransaction } from '../../coordinator/storage/port.js';
+import { describeArtifacts } from './storage-artifacts.js';
 import { describeGroups } from './storage-groups.js';
 import { describeDatasets, describeWorkers } from './storage-datasets.js';
 import { describeLeases } from './storage-leases.js';
@@ -42,6 +43,7 @@ export function describeStorageContract(name: string, open: OpenStorage): void {
     describeValues(current);
     describePages(current);
     describeLeases(current);
+    describeArtifacts(current);
     describeOverview(current);
     describeWorkers(current);
     describeDatasets(current);

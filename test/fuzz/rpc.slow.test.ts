@@ -86,6 +86,13 @@ const templates: Readonly<Record<string, readonly unknown[]>> = {
     { lease: { $case: 'leaseToken', value: 'TOKEN' }, unfit: false, unstarted: false },
     { lease: { $case: 'requestId', value: 'r' }, unfit: true, unstarted: true },
   ],
+  PutArtifact: [
+    {
+      ...{ leaseToken: 'TOKEN', name: 'forecasts', layout: 'parzen-forecasts-v1' },
+      content: Buffer.from('x'),
+    },
+  ],
+  GetArtifact: [{ study: 'fuzz', number: 0, name: 'forecasts' }],
   FetchDataset: [{ hash: 'a'.repeat(64) }],
   CreateStudy: [{ definitionText: instantStudyFile('fuzz', 100_000), trials: 0, dataset: '' }],
   ListTrials: [{ study: 'fuzz', fromNumber: 0, limit: 10, states: [TrialState.RUNNING] }],

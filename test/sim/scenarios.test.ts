@@ -173,7 +173,14 @@ describe('a result that comes though the lease was lost', () => {
     });
     const never = (): Promise<never> => Promise.reject(new Error('not expected'));
     const calls: TrialCalls = {
-      ...{ register: never, release: never, report: never, heartbeat: never, close: () => undefined },
+      ...{
+        register: never,
+        release: never,
+        report: never,
+        heartbeat: never,
+        putArtifact: never,
+        close: () => undefined,
+      },
       ask: () => {
         asks += 1;
         if (asks > 1) stopping.abort();

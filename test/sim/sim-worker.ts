@@ -180,6 +180,12 @@ export class SimWorker {
           { method: methods.heartbeat, handler: ({ trials }) => trials.heartbeat, request },
           options,
         ),
+      putArtifact: (request, options) =>
+        network.unary(
+          caller,
+          { method: methods.putArtifact, handler: ({ trials }) => trials.putArtifact, request },
+          options,
+        ),
       fetchDataset: () => {
         throw new RpcError(status.UNIMPLEMENTED, 'studies of the simulation have no data set');
       },

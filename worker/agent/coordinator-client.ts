@@ -1,6 +1,7 @@
 /** The worker's side of the trial service: core values in and out, deadlines and retries inside. */
 import type { Log } from '../../shared/platform/log.js';
 import type { Clock } from '../../shared/platform/clock.js';
+import type { Artifact } from '../../shared/core/study/artifact.js';
 import type { LeaseAnswer } from '../../shared/core/study/study.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
 import { retrying } from '../../shared/wire/call.js';
@@ -99,6 +100,16 @@ export class CoordinatorClient {
       this.#calls.ask(wire, { deadlineMs: askDeadlineMs, signal }),
     );
     return response.outcome;
+  }
+
+  /** Leaves a file with a trial until it is acknowledged; rejects when `signal` aborts, and where it is refused. */
+  async putArtifact(leaseToken: string, artifact: Artifact, signal: AbortSignal): Promise<LeaseAnswer> {
+    const { name, layout, content } = artifact;
+    const request = { leaseToken, name, layout, content: Buffer.from(content) };
+    const { answer } = await this.#untilAnswered(signal, () =>
+      this.#calls.putArtifact(request, { deadlineMs: tellDeadlineMs, signal }),
+    );
+    return leaseAnswerFromWire(answer);
   }
 
   /** Tells an outcome until it is acknowledged; rejects when `signal` aborts. */

@@ -1,7 +1,10 @@
 /** One slot on a virtual clock: what it asks, runs, tells and gives back, and when. */
 import { describe, expect, it } from 'vitest';
+import { status } from '@grpc/grpc-js';
 import { silentLog } from '../../shared/platform/log.js';
+import { RpcError } from '../../shared/wire/call.js';
 import { AskResponse, LeaseAnswer, TellResponse_Result } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { artifactBytesMax } from '../../shared/wire/limits.js';
 import { TrialState } from '../../shared/wire/gen/parzen/v1/common.js';
 import { Scheduler } from '../../test/sim/scheduler.js';
 import { SimProcess } from '../../test/sim/sim-process.js';
@@ -71,6 +74,12 @@ async function happenings(plan: Plan): Promise<readonly string[]> {
       say(`release ${lease?.$case === 'leaseToken' ? lease.value : 'what was asked for'}${kind}`);
       return answered({ released: true });
     },
+    putArtifact: ({ leaseToken, name, content }) => {
+      say(`put ${leaseToken} ${name} ${content.toString()}`);
+      if (content.toString() === 'refused')
+        return Promise.reject(new RpcError(status.INVALID_ARGUMENT, 'no'));
+      return answered({ answer: LeaseAnswer.OK });
+    },
     fetchDataset: () => {
       throw new Error('not expected');
     },
@@ -122,6 +131,29 @@ describe('a slot', () => {
     expect(idleMs(await happenings({ lengthsMs }))).toEqual([100, 100, 0, 0]);
     // Trials of ten round trips and more are none of them.
     expect(idleMs(await happenings({ lengthsMs: [500, 500, 500, 500] }))).toEqual([100, 100, 100]);
+  });
+
+  it('leaves the files of a trial with it before its result is told, and tells that without one that is refused', async () => {
+    const artifact = (text: string) =>
+      ({ name: 'forecasts', layout: 'l', content: Buffer.from(text) }) as const;
+    const files = [[artifact('small')], [artifact('refused'), artifact('second')], []];
+    const lines = await happenings({
+      lengthsMs: [900, 900, 900],
+      resultOf: (number) => ({ ...done, artifacts: files[number] ?? [] }),
+    });
+    expect(bare(lines).filter((line) => /^(put|tell)/.test(line))).toEqual([
+      'put t0 forecasts small',
+      'tell t0 completed',
+      'put t1 forecasts refused',
+      'put t1 forecasts second',
+      'tell t1 completed',
+      'tell t2 completed',
+    ]);
+    const tooLarge = await happenings({
+      lengthsMs: [900],
+      resultOf: () => ({ ...done, artifacts: [artifact('x'.repeat(artifactBytesMax + 1))] }),
+    });
+    expect(bare(tooLarge).filter((line) => /^(put|tell)/.test(line))).toEqual(['tell t0 completed']);
   });
 
   it('runs every trial once, tells every result, and keeps all its leases alive meanwhile', async () => {

@@ -1,8 +1,9 @@
 /** Telling how an attempt went. */
+import type { Artifact } from '../../shared/core/study/artifact.js';
 import { toldReasons, type FailureReason, type ToldReason } from '../../shared/core/study/trial.js';
 import { failureReasonToWire } from '../../shared/wire/convert.js';
 import type { TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
-import { messageLengthMax } from '../../shared/wire/limits.js';
+import { artifactBytesMax, messageLengthMax } from '../../shared/wire/limits.js';
 import type { AttemptResult } from '../trainers/child-trainer.js';
 import { about, textOf, traceAttempt, type HeldTrial, type SlotOptions } from './slot-options.js';
 
@@ -21,6 +22,7 @@ export async function tellResult(
   const { over, log, leases } = options;
   const ids = { ...about(options, held.assignment), ...fields };
   try {
+    if (result.kind === 'done') await leaveArtifacts(options, held, result.artifacts ?? []);
     const answer = await options.client.tell({ leaseToken, ...outcomeOf(result) }, over);
     options.journal?.append({
       ...{ worker: options.workerId, study, trial: number, attempt, token: leaseToken, answer },
@@ -37,6 +39,27 @@ export async function tellResult(
     leases.drop(leaseToken);
     const reason = result.kind === 'failed' ? result.reason : result.kind;
     traceAttempt(options, held, { reason, failed: result.kind === 'failed' });
+  }
+}
+
+/** Leaves a trial's files with it. They are by the way: without one the result counts all the same. */
+async function leaveArtifacts(
+  options: SlotOptions,
+  { assignment }: HeldTrial,
+  artifacts: readonly Artifact[],
+): Promise<void> {
+  const { client, over, log } = options;
+  for (const artifact of artifacts) {
+    const { name, content } = artifact;
+    const ids = { ...about(options, assignment), artifact: name };
+    try {
+      if (content.length > artifactBytesMax)
+        log.warn({ ...ids, bytes: content.length, bytesMax: artifactBytesMax }, 'too large to be kept');
+      else await client.putArtifact(assignment.leaseToken, artifact, over);
+    } catch (error) {
+      if (over.aborted) return;
+      log.warn({ ...ids, reason: textOf(error) }, 'not kept by the coordinator');
+    }
   }
 }
 

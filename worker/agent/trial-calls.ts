@@ -9,6 +9,8 @@ import {
   type FetchDatasetResponse,
   type HeartbeatRequest,
   type HeartbeatResponse,
+  type PutArtifactRequest,
+  type PutArtifactResponse,
   type RegisterRequest,
   type RegisterResponse,
   type ReleaseRequest,
@@ -26,6 +28,7 @@ export type TrialCall<Request, Response> = (request: Request, options: UnaryOpti
 export interface TrialCalls {
   readonly register: TrialCall<RegisterRequest, RegisterResponse>;
   readonly ask: TrialCall<AskRequest, AskResponse>;
+  readonly putArtifact: TrialCall<PutArtifactRequest, PutArtifactResponse>;
   readonly tell: TrialCall<TellRequest, TellResponse>;
   readonly release: TrialCall<ReleaseRequest, ReleaseResponse>;
   readonly report: TrialCall<ReportRequest, ReportResponse>;
@@ -48,6 +51,7 @@ export function grpcTrialCalls(address: string, security = plainChannel): TrialC
   return {
     register: (request, options) => unary(client.register.bind(client), request, options),
     ask: (request, options) => unary(client.ask.bind(client), request, options),
+    putArtifact: (request, options) => unary(client.putArtifact.bind(client), request, options),
     tell: (request, options) => unary(client.tell.bind(client), request, options),
     release: (request, options) => unary(client.release.bind(client), request, options),
     report: (request, options) => unary(client.report.bind(client), request, options),

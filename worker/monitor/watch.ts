@@ -54,6 +54,7 @@ export function watchCalls(
       if (outcome?.$case !== 'nothing') metrics.idleFor(null);
       else if (!ahead) metrics.idleFor(reasons[outcome.value.reason]);
     }),
+    putArtifact: watch('PutArtifact', calls.putArtifact),
     tell: watch('Tell', calls.tell),
     release: watch('Release', calls.release, () => released()?.()),
     report: watch('Report', calls.report),

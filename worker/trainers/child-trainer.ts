@@ -10,11 +10,11 @@ import { cgroupOomKills } from '../gpu/cgroup.js';
 import { classifyExit } from '../gpu/classify-exit.js';
 import { memoryOfProcesses, peakResidentBytes, processesOfGroup } from '../gpu/process-memory.js';
 import { memoryLookMaxMs, stderrTailMax, trainerStartTimeoutMs, trainerStopGraceMs } from '../limits.js';
-import type { TrialJob, TrialPhase } from './port.js';
+import type { TrialDone, TrialJob, TrialPhase } from './port.js';
 import type { FromChild, ToChild } from './protocol.js';
 
 export type AttemptResult =
-  | { readonly kind: 'done'; readonly metrics: Metrics; readonly peakMemoryBytes: number | null }
+  | ({ readonly kind: 'done' } & TrialDone)
   | {
       readonly kind: 'failed';
       readonly reason: FailureReason;

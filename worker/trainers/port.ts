@@ -1,3 +1,4 @@
+import type { Artifact } from '../../shared/core/study/artifact.js';
 import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
 import type { Params, ParameterValue } from '../../shared/core/space/parameter.js';
 
@@ -20,6 +21,8 @@ export interface TrialDone {
   readonly metrics: Metrics;
   /** Largest memory seen during the attempt, bytes; null when not measured. */
   readonly peakMemoryBytes: number | null;
+  /** Files to leave with the trial; none by default. */
+  readonly artifacts?: readonly Artifact[];
 }
 
 /** What a trial was doing: reading its data, training, or forecasting. */

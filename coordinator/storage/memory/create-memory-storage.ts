@@ -222,6 +222,14 @@ class MemoryStorage implements Storage {
     );
   }
 
+  putArtifact(...[token, artifact]: Parameters<Storage['putArtifact']>): Promise<LeaseAnswer> {
+    return this.#run(() => this.#withLease(token, (study, trial) => study.putArtifact(trial, artifact)));
+  }
+
+  findArtifact(...[study, number, name]: Parameters<Storage['findArtifact']>) {
+    return this.#run(({ studies }) => studies.get(study)?.artifact(number, name) ?? null);
+  }
+
   putWorker(worker: WorkerRecord): Promise<void> {
     return this.#run(({ workers }) => {
       const stored = canonicalWorker(worker);

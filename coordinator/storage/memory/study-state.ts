@@ -1,6 +1,14 @@
 import type { LeaseToken, RequestId, TrialNumber } from '../../../shared/core/ids.js';
+import type { ArtifactName } from '../../../shared/core/study/artifact.js';
 import { isFinished } from '../../../shared/core/study/transition.js';
-import type { AttemptRecord, LateResult, StudyRecord, TrialRecord, TrialReport } from '../port.js';
+import type {
+  AttemptRecord,
+  LateResult,
+  StoredArtifact,
+  StudyRecord,
+  TrialRecord,
+  TrialReport,
+} from '../port.js';
 
 interface AttemptReports {
   readonly attempt: number;
@@ -22,6 +30,7 @@ export class StudyState {
   readonly lateResults = new Map<LeaseToken, LateResult>();
   readonly numberByEnqueueRequest = new Map<RequestId, TrialNumber>();
   readonly #reports = new Map<TrialNumber, AttemptReports>();
+  readonly #artifacts = new Map<string, StoredArtifact>();
 
   constructor(record: StudyRecord) {
     this.record = record;
@@ -58,6 +67,15 @@ export class StudyState {
     const reports = this.#reports.get(number);
     if (reports === undefined || reports.attempt !== this.trials[number]?.attempt) return [];
     return [...reports.byStep.values()].sort((left, right) => left.step - right.step);
+  }
+
+  putArtifact({ number }: TrialRecord, artifact: StoredArtifact): void {
+    const content = Uint8Array.from(artifact.content);
+    this.#artifacts.set(`${number} ${artifact.name}`, Object.freeze({ ...artifact, content }));
+  }
+
+  artifact(number: TrialNumber, name: ArtifactName): StoredArtifact | null {
+    return this.#artifacts.get(`${number} ${name}`) ?? null;
   }
 
   /** The running trial that holds this lease. */

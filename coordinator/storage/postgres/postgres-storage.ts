@@ -37,6 +37,7 @@ import type {
   NewStudy,
   NewToken,
   Storage,
+  StoredArtifact,
   StudyRecord,
   TrialCounts,
   TrialPage,
@@ -44,6 +45,7 @@ import type {
   TrialReport,
   WorkerRecord,
 } from '../port.js';
+import { findArtifact, putArtifact } from './artifacts.js';
 import type { Database } from './database.js';
 import { findDataset, listDatasets, putDataset, readDataset } from './datasets.js';
 import { readOverview } from './overview.js';
@@ -57,8 +59,10 @@ import {
   decodeStudy,
   decodeTrial,
   decodeWorker,
+  leaseAnswer,
   encodeWorker,
   type AttemptRow,
+  type CancelRow,
   type LateResultRow,
   type LeaseRow,
   type ReportRow,
@@ -76,10 +80,6 @@ import * as trials from './statements/trials.js';
 import * as workers from './statements/workers.js';
 import { findToken, listTokens, putToken, revokeToken } from './tokens.js';
 import type { Work } from '../study-groups.js';
-
-interface CancelRow {
-  readonly cancel_requested: boolean;
-}
 
 interface ExtendedRow extends CancelRow {
   readonly token: string;
@@ -189,7 +189,7 @@ export class PostgresStorage implements Storage {
     const [row] = await this.#database.repeatable('leases', (pool) =>
       query<CancelRow>(pool, leases.storeReport, values),
     );
-    return answer(row);
+    return leaseAnswer(row);
   }
 
   async extendLeases(
@@ -210,7 +210,7 @@ export class PostgresStorage implements Storage {
       const [row] = await extend(leases.extendLease, token);
       if (row !== undefined) extended.set(token, row);
     }
-    return wanted.map((token) => answer(extended.get(token)));
+    return wanted.map((token) => leaseAnswer(extended.get(token)));
   }
 
   async listFinished(study: StudyId, finishSequence: number, limit: number) {
@@ -246,6 +246,14 @@ export class PostgresStorage implements Storage {
       number: trialNumber(row.number),
       token: leaseToken(row.lease_token),
     }));
+  }
+
+  putArtifact(token: LeaseToken, artifact: StoredArtifact): Promise<LeaseAnswer> {
+    return putArtifact(this.#database, token, artifact);
+  }
+
+  findArtifact(...[study, number, name]: Parameters<Storage['findArtifact']>) {
+    return findArtifact(this.#database, { study, number, name });
   }
 
   putWorker(worker: WorkerRecord): Promise<void> {
@@ -337,9 +345,4 @@ export class PostgresStorage implements Storage {
   #read<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<readonly Row[]> {
     return this.#database.repeatable('statements', (pool) => query<Row>(pool, statement, values));
   }
-}
-
-function answer(row: CancelRow | undefined): LeaseAnswer {
-  if (row === undefined) return 'lost';
-  return row.cancel_requested ? 'cancel' : 'ok';
 }

@@ -12,6 +12,7 @@ import {
 } from '../../../shared/core/ids.js';
 import type { Params } from '../../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../../shared/core/study/definition.js';
+import type { LeaseAnswer } from '../../../shared/core/study/study.js';
 import type { TrialReason, TrialState } from '../../../shared/core/study/trial.js';
 import type {
   AttemptRecord,
@@ -359,3 +360,14 @@ export const decodeDataset = (row: DatasetRow): DatasetRecord => ({
   bytes: row.bytes,
   createdAtMs: row.created_at_ms,
 });
+
+/** What a statement on a lease returns where the lease holds. */
+export interface CancelRow {
+  readonly cancel_requested: boolean;
+}
+
+/** No row: the lease is lost. */
+export function leaseAnswer(row: CancelRow | undefined): LeaseAnswer {
+  if (row === undefined) return 'lost';
+  return row.cancel_requested ? 'cancel' : 'ok';
+}

@@ -100,6 +100,10 @@ export const evaluationSpecs = {
   ),
   cost_bps: floatSetting(5, { low: 0, high: 10_000 }, 'cost per unit of position change, basis points'),
   slippage_bps: floatSetting(0, { low: 0, high: 10_000 }, 'added to the cost, basis points'),
+  forecasts: choiceSetting(
+    ['keep', 'drop'],
+    'keep what was forecast for each test row with the trial (28 bytes a row), to compare trials by',
+  ),
   n_bins: intSetting(15, { low: 1, high: 10_000 }, 'bins of the calibration figures'),
   freq_per_year: floatSetting(8760, { low: 0, high: 1e9, lowExclusive: true }, 'v6 Sharpe: steps per year'),
   volume_window: intSetting(168, { low: 1, high: 100_000 }, 'relative-log: candles of the trailing mean'),

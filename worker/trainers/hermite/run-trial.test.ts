@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeCandles } from '../../../shared/core/market/candle-codec.js';
+import { decodeForecasts } from '../../../shared/core/market/forecast-codec.js';
+import { auc } from '../../../shared/core/metrics/auc.js';
+import { directionAccuracy } from '../../../shared/core/metrics/direction.js';
+import { mean } from '../../../shared/core/metrics/numbers.js';
 import { makeSyntheticCandles } from '../../../shared/core/market/synthetic-market.js';
 import type { ParameterValue } from '../../../shared/core/space/parameter.js';
 import type { Metrics } from '../../../shared/core/study/trial.js';
@@ -104,6 +108,31 @@ describe('a trial', () => {
     expect(metrics['test_rows']).toBe(200);
     expect(metrics['seconds']).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(50e6);
+  });
+
+  test('leaves its forecasts, from which its figures can be computed again, unless the study drops them', async () => {
+    for (const profile of [
+      evaluation,
+      { ...evaluation, sharpe_aggregation: 'v6-drop-nan', selection: 'v6-validation' },
+    ]) {
+      const { metrics, artifacts = [] } = await trainer().run(jobOf({}, { evaluation: profile }), goOn);
+      expect(artifacts).toMatchObject([{ name: 'forecasts', layout: 'parzen-forecasts-v1' }]);
+      const table = decodeForecasts(artifacts[0]!.content);
+      expect(table).toMatchObject({ folds: [100, 100], horizon: 1, secondsPerStep: 3600 });
+      const up = Array.from(table.y, (y) => (y > 0 ? 1 : 0));
+      expect(directionAccuracy(table.probability, up)).toBeCloseTo(metrics['dir_acc']!, 12);
+      const aucs = [0, 100].map((from) =>
+        auc(table.score.slice(from, from + 100), up.slice(from, from + 100)),
+      );
+      expect(mean(aucs)).toBeCloseTo(metrics['auc']!, 6);
+      const steps = table.anchorTimeMs.slice(1).map((time, row) => time - table.anchorTimeMs[row]!);
+      expect([...new Set(steps.filter((_, row) => row !== 99))]).toEqual([3_600_000]);
+    }
+    const dropped = await trainer().run(
+      jobOf({}, { evaluation: { ...evaluation, forecasts: 'drop' } }),
+      goOn,
+    );
+    expect(dropped.artifacts).toBeUndefined();
   });
 
   test("gives back each fold's step, and tells the peak that its runtime measured", async () => {

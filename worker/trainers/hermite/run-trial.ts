@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { CandleCodecError, decodeCandles } from '../../../shared/core/market/candle-codec.js';
 import type { Candles } from '../../../shared/core/market/candles.js';
+import { encodeForecasts, forecastLayout } from '../../../shared/core/market/forecast-codec.js';
+import type { Artifact } from '../../../shared/core/study/artifact.js';
 import type { Metrics } from '../../../shared/core/study/trial.js';
 import {
   parseEvaluation,
@@ -14,6 +16,8 @@ import {
 import { parseHermiteParams, type HermiteParams } from '../../../shared/core/trainers/hermite-settings.js';
 import type { SettingProblem } from '../../../shared/core/trainers/setting-schema.js';
 import { aggregateTrial, failureMetrics, foldProgress } from '../../market/aggregate-trial.js';
+import type { FoldEvaluation } from '../../market/evaluate-fold.js';
+import { forecastTable } from '../../market/forecast-table.js';
 import { prepareTrialData, type TrialData } from '../../market/prepare-trial-data.js';
 import {
   TrialFailed,
@@ -31,6 +35,20 @@ export interface HermiteTrainerOptions {
   /** True once the running trial should stop; asked between optimiser steps. */
   readonly stopRequested: () => boolean;
 }
+
+/** What was forecast for the test rows, to be left with the trial; nothing where the study does not want it. */
+function forecastsOf(
+  folds: readonly FoldEvaluation[],
+  { settings, data }: { readonly settings: TrialSettings; readonly data: TrialData },
+): readonly Artifact[] {
+  const { forecasts, horizon } = settings.evaluation;
+  if (forecasts === 'drop') return [];
+  const content = encodeForecasts(forecastTable(folds, { horizon, secondsPerStep: data.secondsPerStep }));
+  return [{ name: 'forecasts', layout: forecastLayout, content }];
+}
+
+/** A trial's result. */
+type Judged = Pick<TrialDone, 'metrics' | 'artifacts'>;
 
 interface TrialSettings {
   readonly evaluation: EvaluationSettings;
@@ -152,7 +170,7 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
     job: TrialJob,
     settings: TrialSettings,
     report: Parameters<Trainer['run']>[1],
-  ): Promise<Metrics> => {
+  ): Promise<Judged> => {
     const startedAtMs = performance.now();
     const data = trialData(await candlesOf(job), settings);
     const folds: JudgedFold[] = [];
@@ -166,11 +184,13 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
     const evaluations = folds.map(({ evaluation }) => evaluation);
     const outcome = aggregateTrial(evaluations, settings.evaluation, job.seed);
     if (outcome.kind === 'infeasible') throw new TrialFailed('infeasible', outcome.message);
-    return { ...outcome.metrics, ...effort(folds, startedAtMs) };
+    const metrics = { ...outcome.metrics, ...effort(folds, startedAtMs) };
+    const artifacts = forecastsOf(evaluations, { settings, data });
+    return artifacts.length === 0 ? { metrics } : { metrics, artifacts };
   };
 
   /** Under `failure_value: zero` a failure of the model is a result, as it was in the original (§18.11). */
-  const metricsOrZero = async (job: TrialJob, report: Parameters<Trainer['run']>[1]): Promise<Metrics> => {
+  const judgedOrZero = async (job: TrialJob, report: Parameters<Trainer['run']>[1]): Promise<Judged> => {
     const settings = settingsOf(job);
     try {
       return await evaluate(job, settings, report);
@@ -180,7 +200,7 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
       const ofTheModel =
         error instanceof TrialFailed && (error.reason === 'diverged' || error.reason === 'infeasible');
       if (zero === null || !ofTheModel) throw error;
-      return zero;
+      return { metrics: zero };
     }
   };
 
@@ -189,8 +209,7 @@ export function createHermiteTrainer({ runtime, stopRequested }: HermiteTrainerO
       runtime.peak.reset();
       enter('load');
       try {
-        const metrics = await metricsOrZero(job, report);
-        return { metrics, peakMemoryBytes: runtime.peak.read() };
+        return { ...(await judgedOrZero(job, report)), peakMemoryBytes: runtime.peak.read() };
       } catch (error) {
         throw classified(runtime, await afterAskingDevice(runtime, error), phase);
       } finally {

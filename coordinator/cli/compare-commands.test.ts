@@ -1,0 +1,156 @@
+/** The commands `compare` and `forecasts` as they are typed, on a running coordinator. */
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeForecasts, forecastLayout, type Forecasts } from '../../shared/core/market/forecast-codec.js';
+import { smallStudy, testApp } from '../../test/helpers/app.js';
+import { commandOutput } from '../../test/helpers/typed-command.js';
+import { putArtifact } from '../app/artifacts.js';
+import { localGateway } from '../app/study-gateway.js';
+import { tell } from '../app/tell.js';
+import { startGrpcServer } from '../grpc/server.js';
+import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
+import { parseStudy } from './parse-study.js';
+import { addCompareCommands } from './compare-commands.js';
+
+const output = (args: readonly string[]): Promise<string> => commandOutput(addCompareCommands, args);
+
+let stop = (): Promise<void> => Promise.resolve();
+afterEach(() => stop());
+
+/** Four rows, of which the first `right` are forecast right. */
+function forecasts(right: number): Forecasts {
+  const y = [0.5, -0.25, 0.5, -0.25];
+  const leaning = (value: number, row: number): number =>
+    (row < right ? 1 : -1) * Math.sign(value) * (1 + row / 8);
+  return {
+    ...{ folds: [4], horizon: 1, secondsPerStep: 3600 },
+    anchorTimeMs: Float64Array.from(y, (_, row) => Date.UTC(2024, 0, 1, row)),
+    y: Float32Array.from(y),
+    score: Float32Array.from(y, leaning),
+    probability: Float32Array.from(y, (value, row) => 0.5 + leaning(value, row) / 4),
+    mu: Float32Array.from(y, () => 0.5),
+    sigma: Float32Array.from(y, () => 2),
+  };
+}
+
+interface Left {
+  readonly table: Forecasts | null;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** A coordinator with a study whose trials left these. */
+async function served(trials: readonly Left[], trainer = 'instant'): Promise<readonly string[]> {
+  const app = testApp(createMemoryStorage());
+  const server = await startGrpcServer({
+    ...{ context: app.context, gateway: localGateway(app.context, parseStudy), listen: '127.0.0.1:0' },
+    protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
+  });
+  stop = () => server.stop();
+  await app.register('w1');
+  await app.create(smallStudy({ trainer }), trials.length + 1);
+  for (const { table, metrics } of trials) {
+    const asked = await app.ask();
+    if (asked.kind !== 'assigned') throw new Error('there is no trial');
+    const { token } = asked.assignment;
+    if (table !== null) {
+      const content = encodeForecasts(table);
+      expect(
+        await putArtifact(app.context, token, { name: 'forecasts', layout: forecastLayout, content }),
+      ).toBe('ok');
+    }
+    await tell(app.context, { token, outcome: { kind: 'completed', metrics }, peakMemoryBytes: null });
+  }
+  return ['--coordinator', server.address];
+}
+
+const result = (auc: number, hits: number) => ({ auc, dir_acc: hits / 4 });
+const cells = (text: string): string[][] => text.split('\n').map((line) => line.trim().split(/ {2,}/));
+
+describe('compare', () => {
+  it('shows by how much the others differ from the best, or from the first that is named', async () => {
+    const on = await served([
+      { table: forecasts(2), metrics: result(0.5, 2) },
+      { table: forecasts(4), metrics: result(1, 4) },
+      { table: forecasts(3), metrics: result(0.75, 3) },
+    ]);
+    const text = await output(['compare', 'small', ...on]);
+    const [heading, second, third, ...others] = cells(text);
+    expect(heading).toEqual([
+      'TRIAL',
+      'CANDLES',
+      ...['SCORE', 'AUC', 'DIR_ACC', 'BRIER'].flatMap((name) => [`Δ ${name}`, '±', 'P']),
+    ]);
+    // One of four rows less: the error of McNemar's 0 against 1.
+    expect(second?.slice(0, 2)).toEqual(['#2', '4']);
+    expect(second?.slice(8, 10)).toEqual(['-0.25', '0.217']);
+    expect(third?.[0]).toBe('#0');
+    expect(third?.[8]).toBe('-0.5');
+    expect(others.flat().join(' ')).toContain('Each less trial #1');
+    const named = cells(await output(['compare', 'small', '0', '#2', ...on]));
+    expect(named[1]?.slice(0, 2)).toEqual(['#2', '4']);
+    expect(named[1]?.[8]).toBe('0.25');
+    const json = JSON.parse(await output(['compare', 'small', '0', '2', '--json', ...on])) as unknown;
+    expect(json).toMatchObject({
+      ...{ study: 'small', first: 0 },
+      others: [{ trial: 2, candles: 4, figures: { dir_acc: { difference: 0.25 } } }],
+    });
+    expect(cells(await output(['compare', 'small', '--top', '2', ...on]))[2]).toEqual(['']);
+  });
+
+  it('says what is missing', async () => {
+    const on = await served([
+      { table: forecasts(2), metrics: result(0.5, 2) },
+      { table: null, metrics: result(1, 4) },
+    ]);
+    const refusal = (...args: string[]) => expect(output(['compare', ...args, ...on])).rejects;
+    await refusal('small').toThrow("trial 1 of study 'small' left no forecasts");
+    await refusal('small', '0', '7').toThrow("study 'small' has no complete trial 7");
+    await refusal('small', '0', '2').toThrow("study 'small' has no complete trial 2");
+    await refusal('small', '0', '0').toThrow('two different trials');
+    await refusal('absent').toThrow("'absent'");
+    await refusal('small', '0', 'x').toThrow('numbers of trials');
+  });
+
+  it('refuses forecasts that a result was not made of', async () => {
+    const left = forecasts(3);
+    const ups = [1, 0, 1, 0];
+    const auc = [...left.score].reduce(
+      (sum, up, i) =>
+        sum + (ups[i] === 1 ? [...left.score].filter((down, j) => ups[j] === 0 && down < up).length / 4 : 0),
+      0,
+    );
+    const on = await served(
+      [
+        { table: left, metrics: result(auc, 3) },
+        { table: left, metrics: result(auc, 4) },
+        { table: left, metrics: result(auc, 3) },
+      ],
+      'hermite',
+    );
+    expect(cells(await output(['compare', 'small', '0', '2', ...on]))[1]?.slice(0, 4)).toEqual([
+      ...['#2', '4', '0', '0'],
+    ]);
+    await expect(output(['compare', 'small', '0', '1', ...on])).rejects.toThrow('an earlier attempt');
+  });
+});
+
+describe('forecasts', () => {
+  it('prints a line per candle', async () => {
+    const on = await served([{ table: forecasts(3), metrics: result(0.75, 3) }]);
+    expect(await output(['forecasts', 'small', '0', ...on])).toBe(
+      [
+        'fold,anchor_time,y,score,probability,mu,sigma',
+        '0,2024-01-01T00:00:00.000Z,0.5,1,0.75,0.5,2',
+        '0,2024-01-01T01:00:00.000Z,-0.25,-1.125,0.21875,0.5,2',
+        '0,2024-01-01T02:00:00.000Z,0.5,1.25,0.8125,0.5,2',
+        '0,2024-01-01T03:00:00.000Z,-0.25,1.375,0.84375,0.5,2',
+        '',
+      ].join('\n'),
+    );
+    expect(JSON.parse(await output(['forecasts', 'small', '0', '--json', ...on]))).toMatchObject({
+      ...{ folds: [4], horizon: 1, secondsPerStep: 3600, y: [0.5, -0.25, 0.5, -0.25] },
+    });
+    await expect(output(['forecasts', 'small', '1', ...on])).rejects.toThrow('left no forecasts');
+    await expect(output(['forecasts', 'absent', '1', ...on])).rejects.toThrow("no study 'absent'");
+  });
+});
