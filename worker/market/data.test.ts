@@ -134,10 +134,38 @@ describe('folds', () => {
     const record: SettingRecord = { folds: 'v6-rolling', fold_count: 2 };
     const parsed = parseEvaluation(record);
     const rolling = ready(candles, 16, parsed.ok ? parsed.evaluation : honestEvaluation);
-    for (const { earlyStop, calibration, test } of rolling.folds) {
-      expect(earlyStop.to).toBe(calibration.from);
-      expect(calibration.to).toBe(test.from);
+    for (const { train, earlyStop, calibration, test } of rolling.folds) {
+      expect(earlyStop.from - train.to).toBe(1);
+      expect(calibration.from - earlyStop.to).toBe(1);
+      expect(test.from - calibration.to).toBe(1);
     }
+  });
+
+  it('nested on v6 folds are purged, and refused where that leaves nothing; by the original’s selection they are its own', () => {
+    const rolling = (extra: SettingRecord) => {
+      const parsed = parseEvaluation({ folds: 'v6-rolling', fold_count: 2, horizon: 5, ...extra });
+      if (!parsed.ok) throw new Error('wrong settings');
+      return prepareTrialData(candles, 16, parsed.evaluation);
+    };
+    const nested = rolling({});
+    if (nested.kind === 'refused') throw new Error(nested.message);
+    const { data } = nested;
+    for (const plan of data.folds) {
+      const fold = prepareFold(data, plan);
+      const parts = [fold.train, fold.earlyStop, fold.calibration, fold.test];
+      for (const [i, part] of parts.entries()) {
+        const before = parts[i - 1];
+        if (before) expect(before.targetTimeMs.at(-1)).toBeLessThan(part.anchorTimeMs[0]!);
+      }
+    }
+    const original = rolling({ selection: 'v6-validation' });
+    expect(original.kind === 'ready' && original.data.folds[0]).toMatchObject({
+      train: { to: data.folds[0]!.train.to + 5 },
+      calibration: { from: data.folds[0]!.train.to + 5, to: data.folds[0]!.test.from },
+    });
+    expect(rolling({ min_calib_size: 20, calibration_fraction: 0.1, horizon: 60 })).toMatchObject({
+      ...{ kind: 'refused', message: expect.stringContaining('60 rows apart') as string },
+    });
   });
 });
 

@@ -5,10 +5,11 @@
  *     … train … |h| early-stop |h| calibration |h| test 0 | test 1 | … | test k |h| hold-out
  *
  * `|h|` is a purge of `horizon` rows, so that no label reaches into a later part. The parts before a fold's test block move on with
- * it. The hold-out at the end belongs to no fold: nothing here ever hands out its rows.
+ * it. The hold-out at the end belongs to no fold: nothing here ever hands out its rows. The original's folds are purged as well where
+ * they are judged by nested selection, which the original did not know; by its own selection they are its own rows.
  */
 import type { EvaluationSettings } from '../../shared/core/trainers/evaluation-settings.js';
-import type { RowRange, V6SplitError } from './v6-splits.js';
+import type { RowRange, V6Fold, V6SplitError } from './v6-splits.js';
 import { v6RollingSplits, v6SingleSplit } from './v6-splits.js';
 
 /** Rows of one fold by purpose. Under `selection: v6-validation` early-stop and test are the same rows. */
@@ -78,21 +79,38 @@ function v6Folds(rows: number, window: number, settings: EvaluationSettings): Fo
   if (split.kind === 'error') {
     return { kind: 'refused', message: `${v6ErrorTexts[split.error]} (${rows} samples); give more bars` };
   }
-  const folds = split.folds.map(({ train, calibration, validation }, id): FoldPlan => {
-    if (settings.selection === 'v6-validation') {
-      return { id, train, earlyStop: validation, calibration, test: validation };
-    }
-    // The original has no early-stop part: half of its calibration slice becomes one.
-    const middle = calibration.from + Math.floor((calibration.to - calibration.from) / 2);
+  const nested = settings.selection === 'nested';
+  const folds = split.folds.map((fold, id) => (nested ? nestedV6Fold(id, fold, settings) : v6Fold(id, fold)));
+  const empty = folds.find(({ train, earlyStop, calibration }) =>
+    [train, earlyStop, calibration].some(({ from, to }) => to <= from),
+  );
+  if (empty !== undefined)
     return {
-      id,
-      train,
-      earlyStop: { from: calibration.from, to: middle },
-      calibration: { from: middle, to: calibration.to },
-      test: validation,
+      kind: 'refused',
+      message: `fold ${empty.id} has no rows left between parts that lie ${settings.horizon} rows apart; give more bars`,
     };
-  });
   return { kind: 'folds', folds, holdout: { from: rows, to: rows } };
+}
+
+const v6Fold = (id: number, { train, calibration, validation }: V6Fold): FoldPlan => ({
+  ...{ id, train, earlyStop: validation, calibration, test: validation },
+});
+
+/** The original has no early-stop part: half of its calibration slice becomes one. Every part ends `horizon` rows before the next. */
+function nestedV6Fold(
+  id: number,
+  { train, calibration, validation }: V6Fold,
+  { horizon }: EvaluationSettings,
+): FoldPlan {
+  const middle = calibration.from + Math.floor((calibration.to - calibration.from) / 2);
+  const purged = (from: number, to: number): RowRange => ({ from, to: to - horizon });
+  return {
+    id,
+    train: purged(train.from, train.to),
+    earlyStop: purged(calibration.from, middle),
+    calibration: purged(middle, calibration.to),
+    test: validation,
+  };
 }
 
 /**
