@@ -21,7 +21,7 @@ import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from
 import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { onItsCard } from './gpu/webgpu-card.js';
 import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
-import { listGpus } from './gpu/nvidia-smi.js';
+import { hasNvidiaDriver, listGpus } from './gpu/nvidia-smi.js';
 import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/serve.js';
 import type { CommandTrainers } from './trainers/command/definition.js';
 import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
@@ -125,6 +125,17 @@ async function gpuFor({ gpu, runtime, slots, adapter = '' }: StartOptions): Prom
   return onItsCard(chosen, listing, { gpu, runtime, adapter });
 }
 
+/** Where a driver is, a GPU was meant to be used, and nobody should have to find out from the times that none is. */
+function sayNoGpu(log: Log, reason: string, { gpu, runtime }: Pick<StartOptions, 'gpu' | 'runtime'>): void {
+  const isMeant = gpu.kind === 'auto' && !cpuRuntimes.includes(runtime) && hasNvidiaDriver();
+  if (!isMeant) log.debug({ reason }, 'no GPU');
+  else
+    log.warn(
+      { reason },
+      "NVIDIA's driver is here, but no GPU can be used: trials run on the CPU (worker doctor says more; --gpu none is quiet)",
+    );
+}
+
 const metricsSecurityOf = (options: StartOptions): MonitorSecurity => ({
   insecureMetrics: options.insecureMetrics,
   tls: pairedFiles({ cert: options.metricsTlsCert, key: options.metricsTlsKey }, '--metrics-tls'),
@@ -160,7 +171,7 @@ async function start(options: StartOptions): Promise<void> {
   });
   const commands = allowedCommands(options.trainers);
   const gpu = await gpuFor(options);
-  if (gpu.kind === 'cpu') log.debug({ reason: gpu.reason }, 'no GPU');
+  if (gpu.kind === 'cpu') sayNoGpu(log, gpu.reason, options);
   const monitor = await startMonitor({
     ...{ metrics: options.metrics ?? null, health: options.health ?? null },
     security: metricsSecurityOf(options),

@@ -1,6 +1,10 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { chooseGpu, cpuDevice, parseGpuChoice } from './device.js';
 import {
+  hasNvidiaDriver,
   listGpus,
   nvidiaSmi,
   parseGpuParts,
@@ -69,6 +73,19 @@ describe('what nvidia-smi says', () => {
       expect.objectContaining({ name: 'MIG 1g.5gb+me', memoryBytes: 5 * 1024 * mebibyte }),
       expect.objectContaining({ uuid: 'MIG-GPU-b1028956-cfa2-0990-bf4a-5da9abb51763/7/0', gpuIndex: 1 }),
     ]);
+  });
+
+  it('may be without a card although its driver is loaded', () => {
+    const root = mkdtempSync(path.join(tmpdir(), 'parzen-driver-'));
+    try {
+      expect(hasNvidiaDriver(root)).toBe(false);
+      mkdirSync(path.join(root, 'proc/driver/nvidia'), { recursive: true });
+      expect(hasNvidiaDriver(root)).toBe(false);
+      writeFileSync(path.join(root, 'proc/driver/nvidia/version'), 'NVRM version: 580.159.04');
+      expect(hasNvidiaDriver(root)).toBe(true);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 
   it('is asked without a shell, and a missing program is an answer', async () => {

@@ -1,5 +1,7 @@
 /** What NVIDIA's driver says about the machine's GPUs, asked through `nvidia-smi`, which comes with every driver. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { nvidiaSmiOutputBytesMax, nvidiaSmiTimeoutMs } from '../limits.js';
 
 export interface Gpu {
@@ -93,6 +95,10 @@ export const nvidiaSmi: NvidiaSmi = (args) =>
       resolve({ ok: false, reason });
     });
   });
+
+/** Whether NVIDIA's driver is loaded, with or without a card that can be used; `root` is the root of the file system. */
+export const hasNvidiaDriver = (root = '/'): boolean =>
+  ['dev/nvidiactl', 'proc/driver/nvidia/version'].some((file) => existsSync(path.join(root, file)));
 
 /** The machine's NVIDIA GPUs. Never rejects: a machine without any is an ordinary one. */
 export async function listGpus(run: NvidiaSmi = nvidiaSmi): Promise<GpuListing> {
