@@ -60,7 +60,8 @@ async function view(context: AppContext, found: StudyRecord): Promise<StudyView>
     oomAttempts: attempts.oom ?? 0,
     attempts,
     best,
-    workersAlive: workers.filter(({ lastSeenAtMs }) => lastSeenAtMs >= aliveSinceMs).length,
+    workersAlive: workers.filter(({ lastSeenAtMs, draining }) => !draining && lastSeenAtMs >= aliveSinceMs)
+      .length,
   };
 }
 
