@@ -35,6 +35,7 @@ const { values: options } = parseArgs({
 });
 const list = (text: string): string[] => text.split(',').filter((part) => part !== '');
 const seconds = Number(options.seconds);
+const profile = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
 /** The compilers of all processes need to see the code first. */
 const warmUpSeconds = Math.min(3, seconds);
 
@@ -69,8 +70,6 @@ async function measureStore(open: () => Promise<Store>): Promise<void> {
         study: `${sampler}-${workers}`,
       }));
       for (const { study: name } of loads) await prepareStudy(store, { name, sampler, history });
-      const profile =
-        options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
       coordinator = await startCoordinator(store.location, profile);
       let best = 0;
       for (const { workers, study } of loads) {
@@ -106,7 +105,7 @@ async function measureIdle(store: Store, workers: number): Promise<void> {
   try {
     const history = v6History(10, 1);
     await prepareStudy(store, { name: 'idle', sampler: 'tpe', history, trials: history.length });
-    coordinator = await startCoordinator(store.location);
+    coordinator = await startCoordinator(store.location, profile);
     // One heartbeat and one long poll of everybody.
     const idleSeconds = Math.max(40, seconds);
     const measured = await runLoad(store, coordinator, {
