@@ -3,7 +3,7 @@ import { leaseToken, studyId, workerId, type StudyId } from '../../shared/core/i
 import { smallStudy, testApp } from '../../test/helpers/app.js';
 import { createMemoryStorage } from '../storage/memory/create-memory-storage.js';
 import { StorageUnavailable, type Storage, type StudyTransaction } from '../storage/port.js';
-import { Histories, HistoryBehind } from './history.js';
+import { Histories, HistoryBehind, type History } from './history.js';
 import { tell } from './tell.js';
 import { viewStudy } from './study-view.js';
 
@@ -184,6 +184,37 @@ async function storeWith(finished: number, score = (trial: number): number => tr
   }
   return app.context.storage;
 }
+
+it('forgets the study that it has not used for longest when all together know too many trials', async () => {
+  const app = testApp(createMemoryStorage());
+  await app.register('w1', 8e9);
+  const names = ['a', 'b', 'c'];
+  for (const name of names) {
+    await app.create(smallStudy({ name }), 4);
+    for (;;) {
+      const outcome = await app.ask({ study: name });
+      if (outcome.kind !== 'assigned') break;
+      const { token } = outcome.assignment;
+      const told = { kind: 'completed', metrics: { auc: 0.5, dir_acc: 0.5 } } as const;
+      await tell(app.context, { token, outcome: told, peakMemoryBytes: null });
+    }
+  }
+  const histories = new Histories(undefined, 8);
+  const known = new Map<string, History>();
+  /** Whether the study's history is the one that it was. */
+  const isKept = async (name: string): Promise<boolean> => {
+    const study = await app.context.storage.findStudy(name);
+    const history = await app.context.storage.inStudy(study!.id, (each) => histories.upToDate(each));
+    expect(history?.reasons).toEqual({ finished: 4 });
+    const kept = known.get(name) === history;
+    if (history !== null) known.set(name, history);
+    return kept;
+  };
+  for (const name of ['a', 'b']) expect(await isKept(name)).toBe(false);
+  // Both fit; b is now the one that was not used for longest when c comes.
+  expect([await isKept('b'), await isKept('a'), await isKept('c')]).toEqual([true, true, false]);
+  expect([await isKept('a'), await isKept('c'), await isKept('b')]).toEqual([true, true, false]);
+});
 
 it('begins anew when the study has finished fewer trials than it knows of: the database was put back', async () => {
   const histories = new Histories();

@@ -77,6 +77,11 @@ export class History {
     return { ...this.#reasons };
   }
 
+  /** How many finished trials it knows. */
+  get known(): number {
+    return this.#finishSequence;
+  }
+
   /** How many finished trials it does not know yet. */
   behind(study: StudyRecord): number {
     return study.finishSequence - this.#finishSequence;
@@ -205,14 +210,20 @@ export function asFinishedTrial(objectives: readonly Objective[], trial: TrialRe
   return { state: 'PRUNED', number, params, lastReport: { step: report.step, value } };
 }
 
-/** The histories of all studies that this process has worked for. */
+/** Finished trials that all histories together may know, at about a kilobyte each. */
+const keptTrialsMax = 300_000;
+
+/** The histories of the studies that this process has worked for; those longest unused go when all together know too much. */
 export class Histories {
+  /** In the order in which they were last used. */
   readonly #byStudy = new Map<StudyId, History>();
   readonly #readings = new Map<StudyId, Promise<void>>();
   readonly #observer: AppObserver;
+  readonly #trialsMax: number;
 
-  constructor(observer: AppObserver = silentAppObserver) {
+  constructor(observer: AppObserver = silentAppObserver, trialsMax = keptTrialsMax) {
     this.#observer = observer;
+    this.#trialsMax = trialsMax;
   }
 
   /**
@@ -252,11 +263,12 @@ export class Histories {
   }
 
   /** Readings of one study are one reading. */
-  #read(storage: Storage, { id, definition }: StudyRecord): Promise<void> {
+  #read(storage: Storage, study: StudyRecord): Promise<void> {
+    const { id, definition } = study;
     const reading = this.#readings.get(id);
     if (reading !== undefined) return reading;
     const history = this.#byStudy.get(id) ?? new History(definition, this.#observer);
-    this.#byStudy.set(id, history);
+    this.#use(study, history);
     const read = history
       .catchUp(storage, id)
       .catch((error: unknown) => {
@@ -271,11 +283,27 @@ export class Histories {
 
   /** The study's history, whatever it has seen: enough for a sampler that looks at nothing. */
   asItIs(transaction: StudyTransaction): History {
-    const { id, definition } = transaction.study();
+    const study = transaction.study();
+    const { id, definition } = study;
     let history = this.#byStudy.get(id);
     if (history?.isTrue(transaction) !== true) history = new History(definition, this.#observer);
-    this.#byStudy.set(id, history);
+    this.#use(study, history);
     return history;
+  }
+
+  /** This study's is the one used last; others make room where it is new. */
+  #use(study: StudyRecord, history: History): void {
+    const isNew = !this.#byStudy.delete(study.id);
+    this.#byStudy.set(study.id, history);
+    if (!isNew) return;
+    let known = study.finishSequence - history.known;
+    for (const each of this.#byStudy.values()) known += each.known;
+    for (const [id, each] of this.#byStudy) {
+      if (known <= this.#trialsMax || id === study.id) return;
+      if (this.#readings.has(id)) continue;
+      this.#byStudy.delete(id);
+      known -= each.known;
+    }
   }
 
   forget(study: StudyId): void {
