@@ -36,6 +36,7 @@ export const mutantNames = [
   'turn-never-ended',
   'history-always-true',
   'own-clock',
+  'file-of-any-lease',
 ] as const;
 export type MutantName = (typeof mutantNames)[number];
 
@@ -157,6 +158,21 @@ const storageMutants = {
     inTransactions(storage, (transaction) =>
       withTransaction(transaction, { insertLateResult: () => Promise.resolve() }),
     ),
+  // What comes under a lost lease is stored as soon as somebody else's is.
+  'file-of-any-lease': (storage) => {
+    const lost = new Map<string, Parameters<Storage['putArtifact']>[1]>();
+    return withStorage(storage, {
+      putArtifact: async (token, artifact) => {
+        const place = await storage.findLease(token);
+        const key = `${place?.study ?? ''} ${place?.number ?? ''}`;
+        const answer = await storage.putArtifact(token, artifact);
+        const earlier = lost.get(key);
+        if (answer === 'lost') lost.set(key, artifact);
+        else if (earlier !== undefined) await storage.putArtifact(token, earlier);
+        return answer;
+      },
+    });
+  },
   'forgets-what-it-saw': (storage) =>
     inTransactions(storage, (transaction) =>
       withTransaction(transaction, {

@@ -1,3 +1,4 @@
+import type { Artifact } from '../../shared/core/study/artifact.js';
 import type { FailureReason, Metrics } from '../../shared/core/study/trial.js';
 import type { AttemptRunner } from '../../worker/agent/slot-options.js';
 import type { AttemptResult } from '../../worker/trainers/child-trainer.js';
@@ -13,6 +14,14 @@ function memoryOf(seed: number): number {
   return share < 0.8 ? 4e9 : share < 0.9 ? 12e9 : share < 0.97 ? 20e9 : 40e9;
 }
 
+/** Whether a trial leaves a file. The same for every attempt. */
+const leavesFile = (seed: number): boolean => seed % 2 === 0;
+
+/** What an attempt leaves: every attempt's own, as its noise is. */
+export const fileOf = (metrics: Metrics): Artifact => ({
+  ...{ name: 'forecasts', layout: 'noise', content: Buffer.from(String(metrics['noise'])) },
+});
+
 /** Looks again: a signal changes while one waits, which the compiler does not see. */
 const aborted = (signal: AbortSignal): boolean => signal.aborted;
 
@@ -23,16 +32,17 @@ export function pretendTrainer(
   gpuMemoryBytes: number | null,
 ): AttemptRunner {
   const { clock } = worker.process;
-  const done = (metrics: Metrics, peakMemoryBytes: number | null): AttemptResult => {
+  const done = (metrics: Metrics, peakMemoryBytes: number | null, seed: number): AttemptResult => {
     if (metrics['noise'] !== undefined) promises.produced(metrics['noise'], worker);
-    return { kind: 'done', metrics, peakMemoryBytes };
+    const artifacts = leavesFile(seed) ? [fileOf(metrics)] : [];
+    return { kind: 'done', metrics, peakMemoryBytes, artifacts };
   };
   const outcome = (metrics: Metrics, seed: number): AttemptResult => {
     if (gpuMemoryBytes !== null && memoryOf(seed) > gpuMemoryBytes)
       return { kind: 'failed', reason: 'oom', message: 'out of memory' };
-    if (!draw.chance(settings.failureShare)) return done(metrics, memoryOf(seed));
-    if (draw.chance(0.2)) return done({ ...metrics, auc: NaN }, null);
-    if (draw.chance(0.1)) return done({ dir_acc: 0.5 }, null);
+    if (!draw.chance(settings.failureShare)) return done(metrics, memoryOf(seed), seed);
+    if (draw.chance(0.2)) return done({ ...metrics, auc: NaN }, null, seed);
+    if (draw.chance(0.1)) return done({ dir_acc: 0.5 }, null, seed);
     return { kind: 'failed', reason: draw.pick(failures), message: 'pretended' };
   };
   return {

@@ -2,15 +2,18 @@
  * What coordinators have answered, and whether it is so. An answer that left its coordinator binds: the assignment,
  * the recorded result, the enqueued trial must be in the store from then on, and a repeated call must get the same.
  */
-import { leaseToken, requestId } from '../../shared/core/ids.js';
+import { leaseToken, requestId, type StudyId, type TrialNumber } from '../../shared/core/ids.js';
 import { failureReasonFromWire, paramsFromWire } from '../../shared/wire/convert.js';
 import type { EnqueueTrialRequest, EnqueueTrialResponse } from '../../shared/wire/gen/parzen/v1/study.js';
 import { TrialState } from '../../shared/wire/gen/parzen/v1/common.js';
 import {
+  LeaseAnswer,
   TellResponse_Result as TellResult,
   type AskRequest,
   type AskResponse,
   type Assignment,
+  type PutArtifactRequest,
+  type PutArtifactResponse,
   type ReleaseRequest,
   type ReleaseResponse,
   type TellRequest,
@@ -53,6 +56,8 @@ export class Promises {
   /** Results that trainers have brought and no coordinator has answered, by their noise. */
   readonly #untold = new Map<number, { readonly host: string; readonly running: boolean }>();
   readonly #started = new Set<string>();
+  /** Files that were taken, by lease. */
+  readonly #files = new Map<string, string>();
   #late = 0;
   #returned = 0;
 
@@ -105,6 +110,8 @@ export class Promises {
         return this.#told(request as TellRequest, response as TellResponse);
       case 'Release':
         return this.#released(request as ReleaseRequest, response as ReleaseResponse);
+      case 'PutArtifact':
+        return this.#left(request as PutArtifactRequest, response as PutArtifactResponse);
       case 'EnqueueTrial':
         return this.#queued(request as EnqueueTrialRequest, response as EnqueueTrialResponse);
     }
@@ -182,6 +189,18 @@ export class Promises {
     );
   }
 
+  async #left(
+    { leaseToken: token, content }: PutArtifactRequest,
+    { answer }: PutArtifactResponse,
+  ): Promise<void> {
+    if (answer === LeaseAnswer.LOST) return;
+    this.#files.set(token, content.toString());
+    const found = await attemptOf(this.#store, leaseToken(token));
+    const stored =
+      found === null ? null : await this.#store.findArtifact(found.study, found.number, 'forecasts');
+    this.#monitor.expect(stored !== null, () => `the file of ${token} was taken and is not stored`);
+  }
+
   async #queued(request: EnqueueTrialRequest, { number }: EnqueueTrialResponse): Promise<void> {
     const { study, requestId: id } = request;
     const params = sorted(paramsFromWire(request.params));
@@ -209,6 +228,21 @@ export class Promises {
     );
   }
 
+  /** The file of a complete trial is that of the attempt which brought the result, not of one before it. */
+  async #hasItsFile(
+    token: string,
+    { study, number }: { study: StudyId; number: TrialNumber },
+  ): Promise<void> {
+    const stored = await this.#store.findArtifact(study, number, 'forecasts');
+    const content = stored === null ? undefined : Buffer.from(stored.content).toString();
+    const left = this.#files.get(token);
+    this.#monitor.expect(
+      content === left,
+      () =>
+        `the attempt under ${token} finished the trial and left ${text(left)}; stored is ${text(content)}`,
+    );
+  }
+
   /** Once more for everything that was ever acknowledged. */
   async checkAll(): Promise<void> {
     for (const [token, tell] of this.#results) {
@@ -224,6 +258,7 @@ export class Promises {
           () =>
             `the result of ${token} was acknowledged; its trial is ${text(trial)}, told was ${text(told)}`,
         );
+        await this.#hasItsFile(token, found);
       }
     }
     for (const [id, enqueued] of this.#enqueued) await this.#isQueued(id, enqueued);
