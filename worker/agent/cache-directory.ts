@@ -30,7 +30,7 @@ const probeBytes = 64 * 1024;
 async function problemWith(directory: string): Promise<string | null> {
   const probe = path.join(directory, `probe-${randomUUID()}`);
   try {
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeFile(probe, Buffer.alloc(probeBytes));
     return null;
   } catch (error) {

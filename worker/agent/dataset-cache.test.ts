@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -46,6 +46,11 @@ describe('DatasetCache', () => {
     await cacheOf(bytes).ensure(hash);
     expect(fetches).toBe(2);
     expect(readFileSync(files[0])).toEqual(bytes);
+  });
+
+  it('keeps data from others of the machine', async () => {
+    const file = await cacheOf(bytes).ensure(hash);
+    expect(statSync(path.dirname(file)).mode & 0o077).toBe(0);
   });
 
   it('keeps to its folder, whatever a coordinator calls a data set', async () => {

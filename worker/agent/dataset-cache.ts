@@ -39,7 +39,7 @@ export class DatasetCache {
     if (!/^[0-9a-f]{64}$/.test(hash)) throw new Error(`${JSON.stringify(hash)} is no SHA-256 of a data set`);
     const file = path.join(this.#directory, hash);
     if (await isWhole(file, hash)) return file;
-    await mkdir(this.#directory, { recursive: true });
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const part = `${file}.${randomUUID()}.part`;
     try {
       const bytes = await this.#download(hash, part);
