@@ -5,6 +5,8 @@ export const askWaitMs = 20_000;
 /** Deadlines of calls, ms. */
 export const askDeadlineMs = askWaitMs + 5_000;
 export const tellDeadlineMs = 10_000;
+/** Times that a file of a trial may be refused, for whatever reason, before its result goes without it. */
+export const artifactRefusalsMax = 5;
 export const shortCallDeadlineMs = 5_000;
 /** … of the last one, which holds up the end of the worker while nobody answers, ms. */
 export const farewellDeadlineMs = 1_000;

@@ -122,7 +122,9 @@ async function chosenTrials(
   const complete = (await allTrials(gateway, name)).filter(({ state }) => state === 'COMPLETE');
   if (complete.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
   const directions = definition.objectives.map(({ direction }) => direction);
-  if (numbers.length === 0) return topTrials(directions, complete, top);
+  // What the failure policy gave a value has forecast nothing.
+  const judged = complete.filter(({ reason }) => reason === 'finished');
+  if (numbers.length === 0) return topTrials(directions, judged, top);
   return [...new Set(numbers)].map((number) => {
     const trial = complete.find((each) => each.number === number);
     if (trial === undefined) throw new CommandError(`study '${name}' has no complete trial ${number}`);

@@ -1,10 +1,11 @@
 /** The worker's side of the trial service: core values in and out, deadlines and retries inside. */
+import { status } from '@grpc/grpc-js';
 import type { Log } from '../../shared/platform/log.js';
 import type { Clock } from '../../shared/platform/clock.js';
 import type { Artifact } from '../../shared/core/study/artifact.js';
 import type { LeaseAnswer } from '../../shared/core/study/study.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
-import { retrying } from '../../shared/wire/call.js';
+import { RpcError, retrying } from '../../shared/wire/call.js';
 import type { ChannelSecurity } from '../../shared/wire/channel.js';
 import { leaseAnswerFromWire } from '../../shared/wire/convert.js';
 import {
@@ -17,6 +18,7 @@ import {
   type TellRequest,
 } from '../../shared/wire/gen/parzen/v1/trial.js';
 import {
+  artifactRefusalsMax,
   askDeadlineMs,
   askWaitMs,
   complaintIntervalMs,
@@ -102,13 +104,24 @@ export class CoordinatorClient {
     return response.outcome;
   }
 
-  /** Leaves a file with a trial until it is acknowledged; rejects when `signal` aborts, and where it is refused. */
+  /**
+   * Leaves a file with a trial until it is acknowledged, however long the coordinator is away; rejects when `signal` aborts, and
+   * where it is refused: at once, or again and again (too large for somebody on the way), for then the result must not wait for it.
+   */
   async putArtifact(leaseToken: string, artifact: Artifact, signal: AbortSignal): Promise<LeaseAnswer> {
     const { name, layout, content } = artifact;
     const request = { leaseToken, name, layout, content: Buffer.from(content) };
-    const { answer } = await this.#untilAnswered(signal, () =>
-      this.#calls.putArtifact(request, { deadlineMs: tellDeadlineMs, signal }),
-    );
+    let refusals = 0;
+    const { answer } = await this.#untilAnswered(signal, async () => {
+      try {
+        return await this.#calls.putArtifact(request, { deadlineMs: tellDeadlineMs, signal });
+      } catch (error) {
+        const isAway = error instanceof RpcError && error.code === status.UNAVAILABLE;
+        if (!isAway) refusals += 1;
+        if (refusals < artifactRefusalsMax) throw error;
+        throw new Error(`refused ${refusals} times: ${String(error)}`, { cause: error });
+      }
+    });
     return leaseAnswerFromWire(answer);
   }
 

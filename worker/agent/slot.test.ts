@@ -27,6 +27,8 @@ interface Plan {
   readonly aheadRoundTrips?: number;
   readonly drainMs?: number;
   readonly resultOf?: (number: number) => AttemptResult;
+  /** How the first attempts to leave a file fail. */
+  readonly puts?: status[];
   /** Called at these times, ms. */
   readonly at?: Readonly<Record<number, (slot: { stop: () => void; leases: Leases }) => void>>;
 }
@@ -76,8 +78,8 @@ async function happenings(plan: Plan): Promise<readonly string[]> {
     },
     putArtifact: ({ leaseToken, name, content }) => {
       say(`put ${leaseToken} ${name} ${content.toString()}`);
-      if (content.toString() === 'refused')
-        return Promise.reject(new RpcError(status.INVALID_ARGUMENT, 'no'));
+      const refusal = content.toString() === 'refused' ? status.INVALID_ARGUMENT : plan.puts?.shift();
+      if (refusal !== undefined) return Promise.reject(new RpcError(refusal, 'no'));
       return answered({ answer: LeaseAnswer.OK });
     },
     fetchDataset: () => {
@@ -149,6 +151,16 @@ describe('a slot', () => {
       'tell t1 completed',
       'tell t2 completed',
     ]);
+    const putsOf = async (puts: status[]) => {
+      const trial = { lengthsMs: [900], puts, resultOf: () => ({ ...done, artifacts: [artifact('x')] }) };
+      const happened = bare(await happenings(trial)).filter((line) => /^(put|tell)/.test(line));
+      expect(happened.at(-1)).toBe('tell t0 completed');
+      return happened.length - 1;
+    };
+    // It is worth waiting for a coordinator that is away; whoever refuses goes on to refuse.
+    expect(await putsOf(Array.from({ length: 40 }, () => status.UNAVAILABLE))).toBe(41);
+    expect(await putsOf(Array.from({ length: 40 }, () => status.RESOURCE_EXHAUSTED))).toBe(5);
+    expect(await putsOf([status.DEADLINE_EXCEEDED])).toBe(2);
     const tooLarge = await happenings({
       lengthsMs: [900],
       resultOf: () => ({ ...done, artifacts: [artifact('x'.repeat(artifactBytesMax + 1))] }),
