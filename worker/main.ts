@@ -1,5 +1,5 @@
 /** Composition root of the worker: reads arguments and environment, wires the session, handles signals. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -18,14 +18,24 @@ import { SecretFileError, pairedFiles } from '../shared/platform/tls.js';
 import { TracingError, startTracing } from '../shared/platform/tracing.js';
 import { defaultChildPath, runSession } from './agent/session.js';
 import { defaultCacheDirectory, fallbackCacheDirectory, type WorkerConfig } from './config.js';
-import { GpuNotFound, chooseGpu, parseGpuChoice, type ChosenGpu, type GpuChoice } from './gpu/device.js';
+import { GpuNotFound, chooseGpu, type ChosenGpu, type GpuChoice } from './gpu/device.js';
 import { onItsCard } from './gpu/webgpu-card.js';
 import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { hasNvidiaDriver, listGpus } from './gpu/nvidia-smi.js';
 import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/serve.js';
-import type { CommandTrainers } from './trainers/command/definition.js';
-import { CommandFileError, loadCommands } from './trainers/command/load-commands.js';
-import { childTrainers } from './trainers/protocol.js';
+import {
+  address,
+  coordinatorAddress,
+  drainSeconds,
+  gpuChoice,
+  memorySize,
+  roundTrips,
+  wholeNumber,
+} from './option-values.js';
+import { addReproduceCommand } from './reproduce/command.js';
+import { ReproduceRefused } from './reproduce/reproduce.js';
+import { allowedCommands } from './trainers/command/allowed-commands.js';
+import { CommandFileError } from './trainers/command/load-commands.js';
 import { adapterVariable } from './trainers/runtime/webgpu/adapter.js';
 
 interface StartOptions extends ChannelFlags {
@@ -53,67 +63,11 @@ interface StartOptions extends ChannelFlags {
   readonly logFormat: 'json' | 'text';
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1_024)
-    throw new InvalidArgumentError('Give a whole number from 1 to 1024.');
-  return value;
-}
-
-function drainSeconds(text: string): number {
-  const value = text.trim() === '' ? NaN : Number(text);
-  if (!(value >= 0 && value <= 86_400)) throw new InvalidArgumentError('Give seconds from 0 to 86400.');
-  return value;
-}
-
-function roundTrips(text: string): number {
-  const value = text.trim() === '' ? NaN : Number(text);
-  if (!(value >= 0 && value <= 1_000)) throw new InvalidArgumentError('Give a number from 0 to 1000.');
-  return value;
-}
-
-function address(text: string): string {
-  if (!/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/.test(text))
-    throw new InvalidArgumentError('Give HOST:PORT, for example 127.0.0.1:50051.');
-  return text;
-}
-
-/** `dns:///` spreads calls over all addresses of the name. */
-function coordinatorAddress(text: string): string {
-  address(text.replace(/^dns:\/\/\//, ''));
-  return text;
-}
-
-const sizeUnits: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
-
-function memorySize(text: string): number {
-  const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?)([MGT])i?B?$/.exec(text) ?? [];
-  const bytes = Math.floor(Number(digits) * (sizeUnits[unit] ?? NaN));
-  if (!Number.isSafeInteger(bytes) || bytes < 1)
-    throw new InvalidArgumentError('Give a size, for example 4G or 512M.');
-  return bytes;
-}
-
-function gpuChoice(text: string): GpuChoice {
-  const choice = parseGpuChoice(text);
-  if (choice === null)
-    throw new InvalidArgumentError(
-      'Give auto, none, an index (0) or a UUID as nvidia-smi -L shows it (GPU-…).',
-    );
-  return choice;
-}
-
 const version = (
   JSON.parse(readFileSync(path.join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   }
 ).version;
-
-/** The programs of the trainers file; none without one. */
-const allowedCommands = (file: string | undefined): CommandTrainers =>
-  file === undefined
-    ? new Map()
-    : loadCommands(file, { reserved: childTrainers, searchPath: process.env['PATH'] ?? '' });
 
 /** Runtimes that compute on the CPU whatever GPUs there are. */
 const cpuRuntimes = ['wasm', 'tensorflow'];
@@ -169,7 +123,7 @@ async function start(options: StartOptions): Promise<void> {
     format: config.logFormat,
     write: (line) => process.stderr.write(line),
   });
-  const commands = allowedCommands(options.trainers);
+  const commands = allowedCommands(options.trainers, process.env);
   const gpu = await gpuFor(options);
   if (gpu.kind === 'cpu') sayNoGpu(log, gpu.reason, options);
   const monitor = await startMonitor({
@@ -372,6 +326,8 @@ program
     process.exitCode = ok ? 0 : 1;
   });
 
+addReproduceCommand(program, { rememberAdapter, childPath: defaultChildPath() });
+
 try {
   const { unset, problems } = checkEnvironment(process.env, switches);
   if (problems.length > 0) throw new UsageError(problems.join('\n'));
@@ -386,6 +342,7 @@ try {
     CommandFileError,
     GpuNotFound,
     MonitorRefused,
+    ReproduceRefused,
     SecretFileError,
     TracingError,
     UsageError,

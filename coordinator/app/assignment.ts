@@ -1,8 +1,8 @@
 import type { LeaseToken } from '../../shared/core/ids.js';
 import { assert } from '../../shared/core/assert.js';
-import { trialSeed } from '../../shared/core/sampler/mt19937.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
+import { trainerSeed } from '../../shared/core/study/trainer-seed.js';
 import type { StudyRecord, TrialRecord } from '../storage/port.js';
 
 /** Everything a worker needs to run one attempt. */
@@ -23,9 +23,6 @@ export interface Assignment {
   readonly trialTimeoutSeconds: number;
 }
 
-/** Keeps the trainer's random stream apart from the sampler's, which starts from the same seed and number. */
-const trainerSalt = 0x5eed_7a11;
-
 /** The assignment that a leased trial amounts to; the same however often it is asked for. */
 export function assignmentOf(study: StudyRecord, trial: TrialRecord, leaseTtlMs: number): Assignment {
   assert(trial.lease !== null && trial.params !== null, `trial ${trial.number} is not leased`);
@@ -35,7 +32,7 @@ export function assignmentOf(study: StudyRecord, trial: TrialRecord, leaseTtlMs:
     number: trial.number,
     attempt: trial.attempt,
     params: { ...definition.fixed, ...trial.params },
-    seed: trialSeed((definition.sampler.seed ^ trainerSalt) >>> 0, trial.number),
+    seed: trainerSeed(definition.sampler.seed, trial.number),
     trainer: definition.trainer,
     dataset: study.dataset,
     evaluation: definition.evaluation,

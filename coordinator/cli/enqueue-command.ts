@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Params, ParameterValue } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { StudyGateway } from '../app/study-gateway.js';
-import { BestConfigError, readBestConfig, type BestConfig } from '../results/best-config.js';
+import { BestConfigError, readBestConfig, type BestConfig } from '../../shared/core/study/best-config.js';
 import { CommandError } from './command-error.js';
 import { print, toJson } from './print.js';
 import { readText } from './read-text.js';

@@ -7,7 +7,8 @@ import type { StudyView } from '../../shared/core/study/study.js';
 import type { Trial } from '../../shared/core/study/trial.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { defaults } from '../config.js';
-import { bestConfigOf, formatBestConfig } from '../results/best-config.js';
+import { formatBestConfig } from '../../shared/core/study/best-config.js';
+import { bestConfigOf } from '../results/best-config.js';
 import { objectiveError } from '../results/standard-error.js';
 import { summaryText } from '../results/summary.js';
 import { CommandError } from './command-error.js';
@@ -17,9 +18,17 @@ import { allTrials, saveResults } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 export function addResultCommands(program: Command): void {
-  gatewayOptions(program.command('best <study>').description('the best configuration, as a file')).action(
-    (name: string, options: GatewayOptions) =>
-      withGateway(options, (gateway) => best(gateway, name, options)),
+  gatewayOptions(
+    program
+      .command('best <study>')
+      .description('the best configuration, as a file')
+      .addOption(
+        new Option('--trial <n>', "this trial's configuration instead")
+          .env('PARZEN_BEST_TRIAL')
+          .argParser(wholeNumber(0, numberMax)),
+      ),
+  ).action((name: string, options: BestOptions) =>
+    withGateway(options, (gateway) => best(gateway, name, options)),
   );
   gatewayOptions(
     program
@@ -47,6 +56,13 @@ export function addResultCommands(program: Command): void {
   );
 }
 
+interface BestOptions extends GatewayOptions {
+  readonly trial?: number;
+}
+
+/** Trials are numbered from 0. */
+const numberMax = 10_000_000;
+
 interface Complete {
   readonly study: StudyView;
   readonly all: readonly Trial[];
@@ -64,14 +80,23 @@ async function completeTrials(gateway: StudyGateway, name: string): Promise<Comp
 const directionsOf = (study: StudyView): readonly Direction[] =>
   study.definition.objectives.map(({ direction }) => direction);
 
-async function best(gateway: StudyGateway, name: string, { json }: GatewayOptions): Promise<void> {
+async function best(
+  gateway: StudyGateway,
+  name: string,
+  { json, trial: wanted }: BestOptions,
+): Promise<void> {
   const { study, all, complete } = await completeTrials(gateway, name);
   const front = bestTrials(directionsOf(study), complete);
-  const [first] = front;
-  if (first === undefined) throw new CommandError(`study '${name}' has no trial with a finite objective yet`);
+  const shown = wanted === undefined ? front[0] : complete.find(({ number }) => number === wanted);
+  if (shown === undefined)
+    throw new CommandError(
+      wanted === undefined
+        ? `study '${name}' has no trial with a finite objective yet`
+        : `study '${name}' has no complete trial ${wanted}`,
+    );
   const config = bestConfigOf(
     study,
-    first,
+    shown,
     front.map(({ number }) => number),
   );
   print(json ? toJson(config) : formatBestConfig(config));

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bestConfigOf, BestConfigError, formatBestConfig, readBestConfig } from './best-config.js';
+import { BestConfigError, formatBestConfig, readBestConfig } from '../../shared/core/study/best-config.js';
+import { bestConfigOf } from './best-config.js';
 import { definition, study, trialOf } from './results.test-helper.js';
 
 describe('the best configuration', () => {

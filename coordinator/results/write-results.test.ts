@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Trial } from '../../shared/core/study/trial.js';
-import { readBestConfig } from './best-config.js';
+import { readBestConfig } from '../../shared/core/study/best-config.js';
 import { textField, trialsCsv } from './csv.js';
 import { definition, study, trialOf } from './results.test-helper.js';
 import { ResultsError, type OpenFile } from './write-files.js';

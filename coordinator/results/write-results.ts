@@ -1,7 +1,8 @@
 import { assert } from '../../shared/core/assert.js';
 import { bestTrials, topTrials } from '../../shared/core/study/ranking.js';
 import type { Trial } from '../../shared/core/study/trial.js';
-import { bestConfigOf, formatBestConfig } from './best-config.js';
+import { formatBestConfig } from '../../shared/core/study/best-config.js';
+import { bestConfigOf } from './best-config.js';
 import { trialsCsv } from './csv.js';
 import type { ResultsStudy } from './results-study.js';
 import { writeFiles, type OpenFile, type ResultFile } from './write-files.js';

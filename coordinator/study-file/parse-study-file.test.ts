@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { builtInTrainers } from '../../shared/core/trainers/built-in.js';
-import { bestConfigOf, formatBestConfig, readBestConfig } from '../results/best-config.js';
+import { formatBestConfig, readBestConfig } from '../../shared/core/study/best-config.js';
+import { bestConfigOf } from '../results/best-config.js';
 import { base, hermite, noticesOf, studyOf } from './study-file.test-helper.js';
 
 describe('a study without mistakes', () => {
