@@ -35,7 +35,8 @@ function forecasts(right: number): Forecasts {
 
 interface Left {
   readonly table: Forecasts | null;
-  readonly metrics: Readonly<Record<string, number>>;
+  /** Null: it diverged, which is worth more than all else. */
+  readonly metrics: Readonly<Record<string, number>> | null;
 }
 
 /** A coordinator with a study whose trials left these. */
@@ -47,7 +48,8 @@ async function served(trials: readonly Left[], trainer = 'instant'): Promise<rea
   });
   stop = () => server.stop();
   await app.register('w1');
-  await app.create(smallStudy({ trainer }), trials.length + 1);
+  const { failure } = smallStudy();
+  await app.create(smallStudy({ trainer, failure: { ...failure, divergedValue: 9 } }), trials.length + 1);
   for (const { table, metrics } of trials) {
     const asked = await app.ask();
     if (asked.kind !== 'assigned') throw new Error('there is no trial');
@@ -58,7 +60,11 @@ async function served(trials: readonly Left[], trainer = 'instant'): Promise<rea
         await putArtifact(app.context, token, { name: 'forecasts', layout: forecastLayout, content }),
       ).toBe('ok');
     }
-    await tell(app.context, { token, outcome: { kind: 'completed', metrics }, peakMemoryBytes: null });
+    const outcome =
+      metrics === null
+        ? ({ kind: 'failed', reason: 'diverged', message: '' } as const)
+        : ({ kind: 'completed', metrics } as const);
+    await tell(app.context, { token, outcome, peakMemoryBytes: null });
   }
   return ['--coordinator', server.address];
 }
@@ -95,6 +101,17 @@ describe('compare', () => {
       others: [{ trial: 2, candles: 4, figures: { dir_acc: { difference: 0.25 } } }],
     });
     expect(cells(await output(['compare', 'small', '--top', '2', ...on]))[2]).toEqual(['']);
+  });
+
+  it('leaves out what the failure policy gave a value', async () => {
+    const on = await served([
+      { table: forecasts(2), metrics: result(0.5, 2) },
+      { table: forecasts(3), metrics: result(0.75, 3) },
+      { table: null, metrics: null },
+    ]);
+    const [, other, ...rest] = cells(await output(['compare', 'small', ...on]));
+    expect(other?.[0]).toBe('#0');
+    expect(rest.flat().join(' ')).toContain('Each less trial #1');
   });
 
   it('says what is missing', async () => {

@@ -7,6 +7,7 @@ import { makeSyntheticCandles } from '../../shared/core/market/synthetic-market.
 import { silentLog } from '../../shared/platform/log.js';
 import { testApp, type TestApp } from '../../test/helpers/app.js';
 import { commandOutput } from '../../test/helpers/typed-command.js';
+import { createStudy } from '../app/create-study.js';
 import { storeDataset } from '../app/datasets.js';
 import { localGateway, type StudyGateway } from '../app/study-gateway.js';
 import { tell } from '../app/tell.js';
@@ -195,6 +196,23 @@ describe('replicate', () => {
     expect(await store(2)).not.toBe(first);
     await output(['replicate', 'market', ...on]);
     expect((await gateway.get('market-replicates')).dataset).toBe(first);
+  });
+
+  it('is refused where the file means something else by now than when the study was made', async () => {
+    const { app, gateway, on } = await searched();
+    const definitionText = file.replace('name: search', 'name: older');
+    const parsed = parseStudy(definitionText);
+    if (parsed.kind === 'problems') throw new Error(parsed.text);
+    const { definition } = parsed;
+    const failure = { ...definition.failure, errorRetriesMax: 7 };
+    await createStudy(app.context, {
+      ...{ definition: { ...definition, failure }, definitionText, trials: null, dataset: null },
+    });
+    await work(app, (number) => number);
+    await expect(output(['replicate', 'older', ...on])).rejects.toThrow(
+      "the replicates would differ from study 'older' in failure; nothing was created",
+    );
+    await expect(gateway.get('older-replicates')).rejects.toThrow('older-replicates');
   });
 
   it('needs a complete trial', async () => {

@@ -191,7 +191,6 @@ async function showReplicates(
   const found = replicatesOf({
     original: await allTrials(gateway, of),
     replicates: await allTrials(gateway, name),
-    enqueued: replicates.definition.enqueue,
     directions: objectives.map(({ direction }) => direction),
   });
   if (json) print(toJson(found.map((each) => ({ ...each, original: each.original?.number ?? null }))));

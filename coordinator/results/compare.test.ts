@@ -52,6 +52,16 @@ describe('forecasts of two trials', () => {
     expect(objectives[1]).toBeNull();
   });
 
+  it('have a larger error where their targets overlap and they err in a row', () => {
+    const errorOf = (horizon: number) => {
+      const [first, second] = [0.5, 0.1].map((skill) => ({ ...forecasts(1_000, [200], skill), horizon }));
+      // Right and wrong come in turns of ten.
+      const turns = second!.probability.map((_, row) => (Math.floor(row / 10) % 2 === 0 ? 0.9 : 0.1));
+      return compareForecasts([], first!, { ...second!, probability: turns }).figures.brier.standardError;
+    };
+    expect(errorOf(4)).not.toBeCloseTo(errorOf(1), 4);
+  });
+
   it('of other periods and folds: rows are ranked among those that the same two models forecast', () => {
     const first = forecasts(1_000, [120, 80], 0.5);
     const second = forecasts(1_050, [100, 100], 0.1);

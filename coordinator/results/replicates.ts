@@ -106,33 +106,26 @@ export interface ReplicatesData {
   readonly original: readonly Trial[];
   /** All trials of the study of its replicates. */
   readonly replicates: readonly Trial[];
-  /** What that study enqueued from the start, best first. */
-  readonly enqueued: readonly Params[];
   readonly directions: readonly Direction[];
 }
 
-/** The finalists, best first, then what else was enqueued by hand. */
+/** The finalists in the order in which they were enqueued, which is best first. */
 export function replicatesOf(data: ReplicatesData): readonly Replicated[] {
-  const { original, replicates, enqueued, directions } = data;
-  const groups = new Map<string, { readonly params: Params; planned: number; readonly runs: Trial[] }>();
-  const groupOf = (params: Params) => {
-    const group = groups.get(keyOf(params)) ?? { params, planned: 0, runs: [] };
-    groups.set(keyOf(params), group);
-    return group;
-  };
-  for (const params of enqueued) groupOf(params).planned++;
-  for (const trial of [...replicates].sort((left, right) => left.number - right.number))
-    // What waits has no parameters yet that one could tell it by.
-    if (Object.keys(trial.params).length > 0) groupOf(trial.params).runs.push(trial);
-  return [...groups].map(([key, { params, planned, runs }]) => {
+  const { original, replicates, directions } = data;
+  const groups = new Map<string, Trial[]>();
+  for (const trial of [...replicates].sort((left, right) => left.number - right.number)) {
+    const key = keyOf(trial.params);
+    groups.set(key, [...(groups.get(key) ?? []), trial]);
+  }
+  return [...groups].map(([key, runs]) => {
     const complete = runs.filter(isDrawn);
     const values = directions.map((_, index) => complete.map((trial) => trial.values[index] ?? NaN));
     const same = original.filter((trial) => isDrawn(trial) && keyOf(trial.params) === key);
     return {
       original: topTrials(directions, same, 1)[0] ?? null,
-      params,
+      params: runs[0]?.params ?? {},
       complete: complete.length,
-      runs: Math.max(planned, runs.length),
+      runs: runs.length,
       mean: values.map((of) => mean(of)),
       sd: values.map(spread),
     };

@@ -169,6 +169,7 @@ describe('tokens', () => {
     expect(roleNeeded('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo')).toBe('admin');
     for (const { path: method } of Object.values(StudyServiceService))
       expect(roleNeeded(method)).not.toBe('worker');
+    expect(roleNeeded(StudyServiceService.getArtifact.path)).toBe('read');
   });
 
   it('are refused when they are wrong, revoked, or not of the kind that headers carry', async () => {

@@ -1,6 +1,6 @@
 /** A real worker session, real gRPC and real trainer processes (instant trainer), on the in-memory store. */
 import { status } from '@grpc/grpc-js';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,8 @@ import { systemClock } from '../../shared/platform/clock.js';
 import { createLog, silentLog } from '../../shared/platform/log.js';
 import { type RpcError, unary } from '../../shared/wire/call.js';
 import { channelParts, plainChannel } from '../../shared/wire/channel.js';
-import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { LeaseAnswer, TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
+import { artifactBytesMax } from '../../shared/wire/limits.js';
 import { createContext, type AppContext } from '../../coordinator/app/context.js';
 import { tokenFor } from '../../coordinator/app/lease-token.js';
 import { createStudy } from '../../coordinator/app/create-study.js';
@@ -184,7 +185,6 @@ describe('a worker over gRPC', () => {
   it('uploads and serves data sets by hash, and refuses a wrong one', async () => {
     const gateway = remoteGateway(server.address);
     const bytes = new Uint8Array(3 * 1024 * 1024).map((_, index) => index % 251);
-    const { createHash } = await import('node:crypto');
     const hash = createHash('sha256').update(bytes).digest('hex');
     const described = {
       ...{ hash: hash as never, name: 'bytes', layout: 'test', rows: 1, firstTimeMs: 0, lastTimeMs: 0 },
@@ -202,6 +202,49 @@ describe('a worker over gRPC', () => {
       await expect(gateway.putDataset(wrong, bytes)).rejects.toThrow(/received .* with hash/);
     } finally {
       gateway.close();
+    }
+  });
+
+  it('keeps and serves the files of trials, of known names and bounded size', async () => {
+    await create('files', 3);
+    const client = new TrialServiceClient(server.address, ...channelParts(plainChannel));
+    const gateway = remoteGateway(server.address);
+    try {
+      const deadline = { deadlineMs: 5_000 };
+      const worker = {
+        ...{ workerId: 'w', host: 'h', gpuUuid: '', gpuName: '', gpuMemoryBytes: 0, slots: 1, runtime: '' },
+        ...{ version: '', study: '', trainers: [] },
+      };
+      await unary(client.register.bind(client), worker, deadline);
+      const wanted = { requestId: 'r', workerId: 'w', study: '', waitMs: 0, trainers: [], ahead: false };
+      const { outcome } = await unary(client.ask.bind(client), wanted, deadline);
+      if (outcome?.$case !== 'assignment') throw new Error('there is no trial');
+      const { leaseToken } = outcome.value;
+      const put = (change: object) =>
+        unary(
+          client.putArtifact.bind(client),
+          { leaseToken, name: 'forecasts', layout: 'l-1', content: Buffer.from('12'), ...change },
+          deadline,
+        );
+      expect(await put({})).toEqual({ answer: LeaseAnswer.OK });
+      expect(await put({ leaseToken: 'another' })).toEqual({ answer: LeaseAnswer.LOST });
+      const largest = Buffer.alloc(artifactBytesMax, 7);
+      expect(await put({ content: largest })).toEqual({ answer: LeaseAnswer.OK });
+      await expect(put({ content: Buffer.alloc(artifactBytesMax + 1) })).rejects.toMatchObject({
+        ...{ code: status.INVALID_ARGUMENT, message: expect.stringContaining('at most 3145728') as string },
+      });
+      await expect(put({ name: '../x' })).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+      const found = await gateway.artifact('files', { number: 0, name: 'forecasts' });
+      expect({ ...found, content: Buffer.from(found.content).equals(largest) }).toEqual({
+        ...{ name: 'forecasts', layout: 'l-1', content: true },
+        hash: createHash('sha256').update(largest).digest('hex'),
+      });
+      await expect(gateway.artifact('files', { number: 1, name: 'forecasts' })).rejects.toMatchObject({
+        ...{ name: 'AppError', code: 'not-found' },
+      });
+    } finally {
+      gateway.close();
+      client.close();
     }
   });
 

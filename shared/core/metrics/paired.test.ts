@@ -81,6 +81,16 @@ describe('the difference of two forecasts of the same rows', () => {
     expect(standardError).toBeCloseTo(Math.sqrt(square), 14);
   });
 
+  it('of AUCs over folds weighs their errors as it weighs them', () => {
+    const of = (blocks: readonly PairedBlock[]) => pairedDifference({ auc: 1 }, blocks, 1);
+    const [first, second, both] = [of([one]), of([two]), of([one, two])];
+    expect(both.difference).toBeCloseTo(0.6 * first.difference + 0.4 * second.difference, 14);
+    expect(both.standardError).toBeCloseTo(
+      Math.hypot(0.6 * first.standardError, 0.4 * second.standardError),
+      14,
+    );
+  });
+
   it('of a weighted sum takes into account what its parts share, over folds of different length', () => {
     const blocks = [one, two];
     const of = (weights: Parameters<typeof pairedDifference>[0]) => pairedDifference(weights, blocks, 1);
