@@ -13,6 +13,10 @@ export const detailsBytesMax = 6_000;
 
 /** Per peer (an IP address; a proxy's stands for all behind it): calls open at once, above 2,000 workers' long polls … */
 export const openCallsMax = 8_192;
+/** … connections, two of each of as many workers and more … */
+export const connectionsMax = 8_192;
+/** … each with this long for its TLS handshake, ms … */
+export const handshakeMs = 10_000;
 /** … calls begun per second, about twice what one coordinator answers … */
 export const callsPerSecondMax = 20_000;
 /** … and refused tokens within a window before more are not even looked at. */

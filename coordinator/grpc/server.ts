@@ -18,6 +18,7 @@ import type { CallObserver } from '../app/observer.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import type { TokenCheck } from '../app/tokens.js';
 import { accessService } from './access-service.js';
+import { connectionLimits, limitConnections, type ConnectionLimits } from './connection-limits.js';
 import { guard } from './guard.js';
 import { concurrentStreamsMax, shutdownGraceMs } from './limits.js';
 import { observeCalls } from './observed-calls.js';
@@ -42,6 +43,8 @@ export interface GrpcServerOptions {
   readonly alsoLocal?: boolean;
   /** Metrics of calls; nobody by default. */
   readonly calls?: CallObserver;
+  /** What connections are held to where `limited` or `check` says so. */
+  readonly connections?: ConnectionLimits;
 }
 
 export interface RunningServer {
@@ -89,6 +92,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   const plain = ServerCredentials.createInsecure();
   const secured = tls === undefined ? null : renewableCredentials(tls);
   const address = await bind(server, listen, secured?.credentials ?? plain);
+  const limits = options.connections ?? connectionLimits;
+  if (check !== undefined || limited === true)
+    limitConnections(server, { limits, tls: tls !== undefined, clock, log });
   const localAddress = alsoLocal === true ? await bind(server, '127.0.0.1:0', plain) : address;
   return {
     ...{ address, localAddress },

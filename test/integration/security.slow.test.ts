@@ -3,6 +3,7 @@ import { Metadata, Server, ServerCredentials, credentials, status } from '@grpc/
 import { connect, constants } from 'node:http2';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -19,6 +20,7 @@ import { TrialServiceClient } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { localGateway } from '../../coordinator/app/study-gateway.js';
 import { TokenCheck } from '../../coordinator/app/tokens.js';
 import { parseStudy } from '../../coordinator/cli/parse-study.js';
+import { connectionLimits } from '../../coordinator/grpc/connection-limits.js';
 import { roleNeeded } from '../../coordinator/grpc/guard.js';
 import { requestArrivalMs } from '../../coordinator/grpc/limits.js';
 import { remoteGateway } from '../../coordinator/grpc/remote-gateway.js';
@@ -90,7 +92,12 @@ function served() {
 }
 
 /** A coordinator that asks for tokens, unless it shall not; with `clientCa` for certificates, too. */
-async function guarded({ tls = true, clientCa = false, tokens = true } = {}): Promise<Guarded> {
+async function guarded({
+  tls = true,
+  clientCa = false,
+  tokens = true,
+  connections = connectionLimits,
+} = {}): Promise<Guarded> {
   const { context, gateway, clock, logged } = served();
   const refusals: RefusalReason[] = [];
   const ignore = (): void => undefined;
@@ -100,7 +107,7 @@ async function guarded({ tls = true, clientCa = false, tokens = true } = {}): Pr
   };
   const files = { cert: fixture('server.crt'), key: fixture('server.key') };
   const server = await startGrpcServer({
-    ...{ context, gateway, listen: '127.0.0.1:0', limited: true, calls },
+    ...{ context, gateway, listen: '127.0.0.1:0', limited: true, calls, connections },
     ...(tokens ? { check: new TokenCheck(context) } : {}),
     protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
     ...(tls
@@ -343,6 +350,57 @@ describe('callers that mean harm', () => {
     );
     expect(code).toBe(status.RESOURCE_EXHAUSTED);
     expect(await clients(server.address, { tls: null, token: secret }).list()).toBe(status.OK);
+  });
+
+  /** A connection that says nothing, and whether it is still there. */
+  const silent = async (address: string): Promise<{ gone: () => boolean; end: () => void }> => {
+    const [host = '', port = ''] = address.split(':');
+    const socket = createConnection({ host, port: Number(port) });
+    closing.push(() => socket.destroy());
+    let gone = false;
+    // Without reading it would not see the end.
+    socket
+      .resume()
+      .on('close', () => (gone = true))
+      .on('error', () => undefined);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    return { gone: () => gone, end: () => socket.destroy() };
+  };
+
+  it.each([
+    ['over TLS', true],
+    ['in plain', false],
+  ])('cannot hold more connections than one address may, %s', async (_, tls) => {
+    const connections = { connectionsMax: 3, handshakeMs: 60_000 };
+    const { server, token, logged } = await guarded({ tls, connections });
+    const held = [await silent(server.address), await silent(server.address), await silent(server.address)];
+    const further = [await silent(server.address), await silent(server.address)];
+    await expect.poll(() => further.map(({ gone }) => gone())).toEqual([true, true]);
+    expect(held.map(({ gone }) => gone())).toEqual([false, false, false]);
+    const refusals = logged.filter((line) => line.startsWith('connections refused'));
+    expect(refusals).toHaveLength(1);
+    expect(refusals[0]).toContain('more than 3 connections from one address');
+    // Whoever goes makes room.
+    held[0]?.end();
+    const security = { tls: tls ? trusting('ca.crt') : null, token: await token('read') };
+    await expect.poll(() => clients(server.address, security).list()).toBe(status.OK);
+  });
+
+  it('cannot hold a connection without getting through its handshake', async () => {
+    const connections = { connectionsMax: 100, handshakeMs: 300 };
+    const { server, token } = await guarded({ connections });
+    const { list } = clients(server.address, { tls: trusting('ca.crt'), token: await token('read') });
+    expect(await list()).toBe(status.OK);
+    const idle = await silent(server.address);
+    await expect.poll(idle.gone, { timeout: 5_000 }).toBe(true);
+    // A connection that did is not ended by the clock of its handshake.
+    const session = connect(`https://localhost:${server.address.split(':')[1] ?? ''}`, {
+      ca: readFileSync(fixture('ca.crt')),
+    });
+    closing.push(() => session.destroy());
+    await new Promise((resolve) => session.once('connect', resolve));
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    expect(session.destroyed).toBe(false);
   });
 
   it.each([
