@@ -93,7 +93,7 @@ describe('replicate', () => {
       ...definition,
       name: 'search-replicates',
       trials: 6,
-      sampler: { ...made.definition.sampler, type: 'random', seed: 8 },
+      sampler: { ...made.definition.sampler, type: 'random' },
       enqueue: made.definition.enqueue,
     });
     const ran = await work(app, (number) => number);
@@ -101,6 +101,11 @@ describe('replicate', () => {
       [5, 4, 5, 4, 5, 4].map((number) => before[number]?.params),
     );
     expect(new Set([...before, ...ran].map(({ seed }) => seed)).size).toBe(12);
+    // Under another name they are trained from other seeds again.
+    await output(['replicate', 'search', '--top', '2', '--times', '3', '--name', 'again', ...on]);
+    const again = await work(app, (number) => number);
+    expect(again.map(({ params }) => params)).toEqual(ran.map(({ params }) => params));
+    expect(new Set([...before, ...ran, ...again].map(({ seed }) => seed)).size).toBe(18);
     // The search is as it was.
     expect((await gateway.get('search')).counts).toMatchObject({ COMPLETE: 6, WAITING: 0 });
   });

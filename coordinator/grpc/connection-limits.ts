@@ -71,6 +71,7 @@ export function limitConnections(server: Server, { limits, tls, clock, log }: Li
       else open.delete(peer);
       clearTimeout(shaking.get(end));
       shaking.delete(end);
+      turnedAway.delete(end);
     });
     if (held > limits.connectionsMax)
       refuse(socket, peer, `more than ${limits.connectionsMax} connections from one address`);

@@ -3,6 +3,7 @@
  * so that neither the search nor its sampler sees them. The best of a search is best by luck as well, of its seed among others: the
  * mean of its replicates is free of that part.
  */
+import { createHash } from 'node:crypto';
 import { parseDocument, stringify } from 'yaml';
 import { mean, variance } from '../../shared/core/metrics/numbers.js';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
@@ -53,6 +54,12 @@ export interface ReplicatesRequest {
   readonly times: number;
 }
 
+/** A seed of their own for replicates of every name, so that two studies of them do not repeat each other. */
+function seedOf(name: string, searched: number): number {
+  const seed = createHash('sha256').update(`${searched} ${name}`).digest().readUInt32LE();
+  return seed === searched ? (seed + 1) % 2 ** 32 : seed;
+}
+
 /** Whether every trial of a study is trained from the same seeds, as the original did it (hermite-model.md §18.12). */
 export function hasFixedSeeds({ trainer, evaluation }: StudyDefinition): boolean {
   const parsed = trainer === 'hermite' ? parseEvaluation(evaluation) : null;
@@ -77,7 +84,7 @@ export function replicatesStudyText(
     ...content,
     name,
     trials: enqueue.length,
-    sampler: { type: 'random', seed: (definition.sampler.seed + 1) % 2 ** 32 },
+    sampler: { type: 'random', seed: seedOf(name, definition.sampler.seed) },
     enqueue,
     ...(hasFixedSeeds(definition)
       ? { evaluation: { ...definition.evaluation, seed_policy: 'derived' } }
