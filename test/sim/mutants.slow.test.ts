@@ -4,7 +4,7 @@ import { mutantNames } from './mutants.js';
 import { simulate } from './simulate.js';
 
 /** Several times what the slowest one needs. */
-const seedsMax = 300;
+const seedsMax = 600;
 
 describe('the simulation finds', () => {
   it.each(mutantNames)('%s', async (mutant) => {
