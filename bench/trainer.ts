@@ -3,7 +3,7 @@
  * largest model of the V6 space, in turns with PyTorch on one thread where a Python has it (the ones named in
  * PARZEN_PEER_PYTHONS, separated by colons, or `python3`), so that the load of the machine meets both; the share of what the
  * core does in a large matrix product; a fold and a trial of v6-stage1; memory over 500 steps. Processor time is the fair
- * figure on a busy machine.
+ * figure on a busy machine. The script gives Node.js the flags that trainer processes get (`trainerNodeFlags`).
  *
  * Options (npm run bench:trainer -- --rounds=5): --configurations=small,median,large --rounds=3 --seconds=4 (a turn)
  * --runtime=auto --folds=small,median,large (whole folds; none: --folds=) --memory-steps=500. It takes some six minutes.
