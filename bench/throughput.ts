@@ -65,7 +65,7 @@ async function measureStore(open: () => Promise<Store>): Promise<void> {
     try {
       const history = v6History(Number(options.history), 64);
       // A study for each line: the next would find what the one before left, trials that still run for a lease time among it.
-      const loads = list(options.workers).map((workers) => ({
+      const loads = [...new Set(list(options.workers))].map((workers) => ({
         workers: Number(workers),
         study: `${sampler}-${workers}`,
       }));

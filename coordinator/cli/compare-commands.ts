@@ -1,5 +1,6 @@
 /** Commands on what trials forecast: compared candle by candle, and as a table. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { createHash } from 'node:crypto';
 import {
   decodeForecasts,
   ForecastCodecError,
@@ -26,13 +27,12 @@ interface CompareOptions extends GatewayOptions {
 
 /** Trials that are compared with the first at most. */
 const comparedMax = 1_000;
-const numberMax = 10_000_000;
 
 const trialNumbers = (text: string, before: readonly number[] = []): readonly number[] => {
-  const number = Number(text.replace(/^#/, ''));
-  if (text === '' || !Number.isInteger(number) || number < 0 || number > numberMax)
+  const [, digits] = /^#?(\d{1,8})$/.exec(text) ?? [];
+  if (digits === undefined)
     throw new InvalidArgumentError('Give the numbers of trials, as coordinator top shows them.');
-  return [...before, number];
+  return [...before, Number(digits)];
 };
 
 export function addCompareCommands(program: Command): void {
@@ -44,16 +44,18 @@ export function addCompareCommands(program: Command): void {
         'numbers; all others are compared with the first (default: the best)',
         trialNumbers,
       )
-      .description('how much better one trial is than others, on the very same candles')
+      .description('how far other trials are from one, on the very same candles')
       .addOption(
         new Option('--top <n>', 'without numbers: how many of the best')
           .default(5)
           .env('PARZEN_COMPARE_TOP')
           .argParser(wholeNumber(2, comparedMax)),
       ),
-  ).action((study: string, numbers: readonly number[], options: CompareOptions) =>
-    withGateway(options, (gateway) => compare(gateway, study, { ...options, numbers })),
-  );
+  ).action((study: string, numbers: readonly number[], options: CompareOptions, command: Command) => {
+    if (numbers.length > 0 && command.getOptionValueSource('top') === 'cli')
+      throw new CommandError('--top is for the best; give it, or the numbers of trials', 2);
+    return withGateway(options, (gateway) => compare(gateway, study, { ...options, numbers }));
+  });
   gatewayOptions(
     program
       .command('forecasts <study>')
@@ -61,27 +63,37 @@ export function addCompareCommands(program: Command): void {
       .description('what a trial forecast for each of its test candles, as CSV'),
   ).action((study: string, [number = 0]: readonly number[], options: GatewayOptions) =>
     withGateway(options, async (gateway) => {
+      const { trials } = await gateway.trials(study, { fromNumber: number, limit: 1, states: [] });
+      const [trial] = trials;
+      if (trial?.number !== number || trial.state !== 'COMPLETE')
+        throw new CommandError(`study '${study}' has no complete trial ${number}`);
       const forecasts = await forecastsOf(gateway, study, number);
+      if (forecasts === null) throw new CommandError(noForecasts(study, number));
       print(options.json ? toJson(plain(forecasts), 0) : csv(forecasts));
     }),
   );
 }
 
-async function forecastsOf(gateway: StudyGateway, study: string, number: number): Promise<Forecasts> {
+/** Null where the trial left none. */
+async function forecastsOf(gateway: StudyGateway, study: string, number: number): Promise<Forecasts | null> {
   try {
-    return decodeForecasts((await gateway.artifact(study, { number, name: 'forecasts' })).content);
+    const { content, hash } = await gateway.artifact(study, { number, name: 'forecasts' });
+    if (createHash('sha256').update(content).digest('hex') !== hash)
+      throw new ForecastCodecError(
+        'its forecasts are damaged: they have another hash than when they were kept',
+      );
+    return decodeForecasts(content);
   } catch (error) {
     if (error instanceof ForecastCodecError)
       throw new CommandError(`trial ${number} of study '${study}': ${error.message}`);
-    if (!(error instanceof AppError) || error.code !== 'not-found') throw error;
-    // That there is no such study is said by itself.
-    await gateway.get(study);
-    throw new CommandError(
-      `trial ${number} of study '${study}' left no forecasts: they are kept of complete trials of the trainer hermite, ` +
-        'unless evaluation.forecasts is drop',
-    );
+    if (error instanceof AppError && error.code === 'not-found') return null;
+    throw error;
   }
 }
+
+const noForecasts = (study: string, number: number): string =>
+  `trial ${number} of study '${study}' left no forecasts: the trainer hermite keeps them, unless evaluation.forecasts is ` +
+  'drop or they are above 3 MiB';
 
 interface ComparedTrial {
   readonly trial: Trial;
@@ -94,15 +106,30 @@ async function compare(
   { numbers, top, json }: CompareOptions & { readonly numbers: readonly number[] },
 ): Promise<void> {
   const study = await gateway.get(name);
-  const [first, ...others] = await chosenTrials(gateway, study, { numbers, top });
-  if (first === undefined || others.length === 0)
-    throw new CommandError('two different trials are needed to compare them');
-  const reference = await checkedForecasts(gateway, study, first);
-  const compared: ComparedTrial[] = [];
-  for (const trial of others) {
+  const chosen = await chosenTrials(gateway, study, { numbers, top });
+  const left: { readonly trial: Trial; readonly forecasts: Forecasts }[] = [];
+  const without: number[] = [];
+  for (const trial of chosen) {
     const forecasts = await checkedForecasts(gateway, study, trial);
+    if (forecasts !== null) left.push({ trial, forecasts });
+    else if (numbers.length > 0) throw new CommandError(noForecasts(name, trial.number));
+    else without.push(trial.number);
+  }
+  const [reference, ...others] = left;
+  if (reference === undefined || others.length === 0)
+    throw new CommandError(
+      without[0] === undefined
+        ? 'two different trials are needed to compare them'
+        : noForecasts(name, without[0]),
+    );
+  const first = reference.trial;
+  const compared: ComparedTrial[] = [];
+  for (const { trial, forecasts } of others) {
     try {
-      compared.push({ trial, compared: compareForecasts(study.definition.objectives, forecasts, reference) });
+      compared.push({
+        trial,
+        compared: compareForecasts(study.definition.objectives, forecasts, reference.forecasts),
+      });
     } catch (error) {
       if (!(error instanceof CompareError)) throw error;
       throw new CommandError(
@@ -110,7 +137,11 @@ async function compare(
       );
     }
   }
-  print(json ? toJson(comparedJson(study, first, compared)) : comparedText(study, first, compared));
+  print(
+    json
+      ? toJson(comparedJson(study, first, { compared, without }))
+      : comparedText(study, first, { compared, without }),
+  );
 }
 
 /** The trials by number in the order given, or the best. */
@@ -132,31 +163,39 @@ async function chosenTrials(
   });
 }
 
-/** The forecasts of a trial, refused where they are not those that its result was made of. */
+/** The forecasts of a trial, null without any; refused where they are not those that its result was made of. */
 async function checkedForecasts(
   gateway: StudyGateway,
   { name, definition }: StudyView,
   { number, metrics }: Trial,
-): Promise<Forecasts> {
+): Promise<Forecasts | null> {
   const forecasts = await forecastsOf(gateway, name, number);
   const evaluation = definition.trainer === 'hermite' ? parseEvaluation(definition.evaluation) : null;
   const isPooled =
     evaluation?.ok === true &&
     evaluation.evaluation.auc === 'mid-rank' &&
     evaluation.evaluation.sharpeAggregation === 'concatenated';
-  if (isPooled && !isResultOf(forecasts, metrics))
+  if (isPooled && forecasts !== null && !isResultOf(forecasts, metrics))
     throw new CommandError(
       `the forecasts that trial ${number} left are not those its result was made of; they may be of an earlier attempt`,
     );
   return forecasts;
 }
 
-const comparedJson = (study: StudyView, first: Trial, compared: readonly ComparedTrial[]): unknown => ({
+interface Comparison {
+  readonly compared: readonly ComparedTrial[];
+  /** Trials that left no forecasts. */
+  readonly without: readonly number[];
+}
+
+const comparedJson = (study: StudyView, first: Trial, { compared, without }: Comparison): unknown => ({
   study: study.name,
   first: first.number,
-  others: compared.map(({ trial, compared: { candles, objectives, figures } }) => ({
+  withoutForecasts: without,
+  others: compared.map(({ trial, compared: { candles, leftOut, objectives, figures } }) => ({
     trial: trial.number,
     candles,
+    leftOut,
     objectives: Object.fromEntries(
       study.definition.objectives.map(({ name }, index) => [name, objectives[index] ?? null]),
     ),
@@ -166,7 +205,7 @@ const comparedJson = (study: StudyView, first: Trial, compared: readonly Compare
 
 const upper = (text: string): string => text.toUpperCase();
 
-function comparedText(study: StudyView, first: Trial, compared: readonly ComparedTrial[]): string {
+function comparedText(study: StudyView, first: Trial, { compared, without }: Comparison): string {
   const { objectives } = study.definition;
   const title = [...objectives.map(({ name }) => name), ...pairedFigures].flatMap((name) => [
     `Δ ${upper(name)}`,
@@ -183,12 +222,19 @@ function comparedText(study: StudyView, first: Trial, compared: readonly Compare
     ...objectives.flatMap((_, index) => fields(differences[index])),
     ...pairedFigures.flatMap((name) => fields(figures[name])),
   ]);
+  const leftOut = Math.max(...compared.map((each) => each.compared.leftOut));
   return [
     table([['TRIAL', 'CANDLES', ...title], ...rows]),
     '',
-    `Each less trial #${first.number}, on the candles that both forecast: what the period gave to both is in no difference. P is the`,
-    'chance of a difference as large between two that are equally good; of trials that were picked for their values, the',
-    'best of many, it says less than it seems: coordinator replicate trains them again.',
+    ...(without.length === 0
+      ? []
+      : [`Left out, since they left no forecasts: ${without.map((number) => `#${number}`).join(', ')}.`]),
+    ...(leftOut === 0
+      ? []
+      : [`Up to ${leftOut} candles that both forecast are left out: in pieces too short to rank rows in.`]),
+    `Each less trial #${first.number} (of BRIER, less is better), on the candles that both forecast: what the period gave to both is in`,
+    'no difference. P is the chance of a difference as large between two that are equally good; of trials that were picked for',
+    'their values, the best of many, it says less than it seems: coordinator replicate trains them again.',
   ].join('\n');
 }
 

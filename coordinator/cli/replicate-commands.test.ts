@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { makeSyntheticCandles } from '../../shared/core/market/synthetic-market.js';
 import { silentLog } from '../../shared/platform/log.js';
 import { testApp, type TestApp } from '../../test/helpers/app.js';
@@ -17,7 +17,7 @@ import { createMemoryStorage } from '../storage/memory/create-memory-storage.js'
 import { openStorage } from '../storage/open-storage.js';
 import type { Storage } from '../storage/port.js';
 import { parseStudy } from './parse-study.js';
-import { addReplicateCommands } from './replicate-commands.js';
+import { addReplicateCommands, madeText } from './replicate-commands.js';
 
 const output = (args: readonly string[]): Promise<string> => commandOutput(addReplicateCommands, args);
 
@@ -152,6 +152,24 @@ describe('replicate', () => {
         `--storage '${directory}'`,
     );
     expect(text).toContain(`coordinator replicates search --storage '${directory}'`);
+  });
+
+  it('says nothing of a password, and knows of a coordinator that the environment names', async () => {
+    const { app, on } = await searched();
+    await work(app, (number) => number);
+    vi.stubEnv('PARZEN_COORDINATOR', on[1]);
+    try {
+      const text = await output(['replicate', 'search']);
+      expect(text).toContain('run it: a coordinator that serves every study');
+      expect(text).toMatch(/see it: coordinator replicates search\n$/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    const made = { study: 's', created: true, trials: 2, finalists: [1], times: 2, seedsDerived: false };
+    const storage = 'postgres://me:S3CRET@db/parzen';
+    const text = madeText(made, 'search', { storage, coordinator: null, isRemote: false });
+    expect(text).toContain("--storage 'postgres://me:***@db/parzen'");
+    expect(text).not.toContain('S3CRET');
   });
 
   it('takes trials with a value of their own, and of those with the same parameters the best', async () => {

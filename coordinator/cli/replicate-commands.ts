@@ -145,18 +145,26 @@ function refuseAnother(definition: StudyDefinition, text: string, seedsDerived: 
 interface Place {
   readonly storage: string | null;
   readonly coordinator: string | null;
+  /** A running coordinator was named, either way. */
+  readonly isRemote: boolean;
 }
 
 function placeOf(command: Command): Place {
   const given = (option: string): string | null =>
     command.getOptionValueSource(option) === 'cli' ? String(command.getOptionValue(option)) : null;
-  return { storage: given('storage'), coordinator: given('coordinator') };
+  const isRemote = command.getOptionValue('coordinator') !== undefined;
+  return { storage: given('storage'), coordinator: given('coordinator'), isRemote };
 }
 
 const quoted = (word: string): string =>
   /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
-function madeText(made: MadeReplicates, of: string, { storage, coordinator }: Place): string {
+/** What was made, and what to type next. */
+export function madeText(
+  made: MadeReplicates,
+  of: string,
+  { storage, coordinator, isRemote }: Place,
+): string {
   const { study, created, finalists, times, seedsDerived } = made;
   const on = storage === null ? '' : ` --storage ${quoted(withoutSecrets(storage))}`;
   const at = coordinator === null ? on : ` --coordinator ${coordinator}`;
@@ -169,9 +177,9 @@ function madeText(made: MadeReplicates, of: string, { storage, coordinator }: Pl
           'All trials of the search shared their seeds (seed_policy: v6); here every run has its own, or all would be the same.',
         ]
       : []),
-    coordinator === null
-      ? `run it: ${run}`
-      : 'run it: a coordinator that serves every study (start without --study) hands it to its workers',
+    isRemote
+      ? 'run it: a coordinator that serves every study (start without --study) hands it to its workers'
+      : `run it: ${run}`,
     `see it: coordinator replicates ${of}${named}${at}`,
   ].join('\n');
 }

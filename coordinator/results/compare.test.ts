@@ -14,12 +14,14 @@ function forecasts(from: number, folds: readonly number[], skill: number): Forec
   const times = Float64Array.from({ length: rows }, (_, row) => (from + row) * 3_600_000);
   const column = (of: (t: number) => number) =>
     Float32Array.from({ length: rows }, (_, row) => of(from + row));
+  const whole = (of: (t: number) => number) =>
+    Float64Array.from({ length: rows }, (_, row) => of(from + row));
   const leaning = (t: number): number => skill * Math.sign(noise(t, 1)) + noise(t, 2);
   return {
     ...{ folds, horizon: 1, secondsPerStep: 3600, anchorTimeMs: times },
     y: column((t) => noise(t, 1) / 100),
-    score: column(leaning),
-    probability: column((t) => 1 / (1 + Math.exp(-leaning(t)))),
+    score: whole(leaning),
+    probability: whole((t) => 1 / (1 + Math.exp(-leaning(t)))),
     mu: column(() => 0),
     sigma: column(() => 1),
   };
@@ -65,16 +67,15 @@ describe('forecasts of two trials', () => {
   it('of other periods and folds: rows are ranked among those that the same two models forecast', () => {
     const first = forecasts(1_000, [120, 80], 0.5);
     const second = forecasts(1_050, [100, 100], 0.1);
-    const { candles, figures } = compareForecasts([], first, second);
-    // Candles 1050–1119, 1120–1149 and 1150–1199, in blocks of 70, 30 and 50 rows.
-    expect(candles).toBe(150);
+    const { candles, leftOut, figures } = compareForecasts([], first, second);
+    // Candles 1050–1119, 1120–1149 and 1150–1199, in blocks of 70, 30 and 50 rows, the second of too few of a class.
+    expect({ candles, leftOut }).toEqual({ candles: 120, leftOut: 30 });
     const blocks = [
       [70, [50, 120], [0, 70]],
-      [30, [120, 150], [70, 100]],
       [50, [150, 200], [100, 150]],
     ] as const;
     const expected = blocks.reduce(
-      (sum, [rows, mine, other]) => sum + (rows / 150) * (aucOf(first, mine) - aucOf(second, other)),
+      (sum, [rows, mine, other]) => sum + (rows / 120) * (aucOf(first, mine) - aucOf(second, other)),
       0,
     );
     expect(figures.auc.difference).toBeCloseTo(expected, 12);
@@ -86,6 +87,8 @@ describe('forecasts of two trials', () => {
     const refused = (other: Forecasts) => expect(() => compareForecasts([score], here, other));
     refused(forecasts(2_000, [50], 0.5)).toThrow('no candle that both forecast');
     refused({ ...here, horizon: 2 }).toThrow('different horizons');
+    refused({ ...here, secondsPerStep: 60 }).toThrow('different horizons');
+    refused(forecasts(1_030, [50], 0.5)).toThrow('they share no run of candles with 20 moves up');
     refused({ ...here, y: here.y.with(7, 0.5) }).toThrow(CompareError);
     refused({ ...here, y: here.y.with(7, 0.5) }).toThrow('different returns at the same times');
   });

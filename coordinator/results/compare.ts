@@ -18,18 +18,23 @@ export class CompareError extends Error {
 }
 
 export interface ComparedForecasts {
-  /** Candles that both forecast. */
+  /** Candles that both forecast and that count. */
   readonly candles: number;
+  /** Those that both forecast besides, in pieces too short to rank rows in. */
+  readonly leftOut: number;
   /** By objective: null where it is made of more than can be compared row by row. */
   readonly objectives: readonly (PairedDifference | null)[];
   readonly figures: Readonly<Record<PairedFigure, PairedDifference>>;
 }
 
-const upOf = (y: Float32Array): Uint8Array => Uint8Array.from(y, (value) => (value > 0 ? 1 : 0));
+const upOf = (y: ArrayLike<number>): Uint8Array => Uint8Array.from(y, (value) => (value > 0 ? 1 : 0));
 
 /** Where each fold begins, and where the last ends. */
-const boundsOf = (folds: readonly number[]): readonly number[] =>
-  folds.reduce<number[]>((bounds, rows) => [...bounds, (bounds.at(-1) ?? 0) + rows], [0]);
+function boundsOf(folds: readonly number[]): readonly number[] {
+  const bounds = [0];
+  for (const rows of folds) bounds.push((bounds.at(-1) ?? 0) + rows);
+  return bounds;
+}
 
 /** For each row its fold. */
 function foldOfRows({ folds }: Forecasts): Uint32Array {
@@ -61,10 +66,10 @@ function pairedRows(first: Forecasts, second: Forecasts): readonly Pair[] {
   return [...pairs.values()];
 }
 
-const pick = (column: Float32Array, rows: readonly number[]): Float32Array =>
-  Float32Array.from(rows, (row) => column[row] ?? NaN);
+const pick = (column: ArrayLike<number>, rows: readonly number[]): Float64Array =>
+  Float64Array.from(rows, (row) => column[row] ?? NaN);
 
-function blockOf(first: Forecasts, second: Forecasts, rows: Pair): PairedBlock {
+function blockOf(first: Forecasts, second: Forecasts, rows: Pair): Block {
   const came = pick(first.y, rows.first);
   const cameToo = pick(second.y, rows.second);
   if (came.some((y, row) => y !== cameToo[row]))
@@ -75,6 +80,16 @@ function blockOf(first: Forecasts, second: Forecasts, rows: Pair): PairedBlock {
     probabilities: [pick(first.probability, rows.first), pick(second.probability, rows.second)],
   };
 }
+
+/** An AUC of fewer rows of a class is mostly noise, and of fewer than two has no error. */
+const classRowsMin = 20;
+
+/** A block with `up` as an array of 0 and 1. */
+interface Block extends PairedBlock {
+  readonly up: Uint8Array;
+}
+
+const rowsOf = (blocks: readonly Block[]): number => blocks.reduce((sum, { up }) => sum + up.length, 0);
 
 const isPaired = (metric: string): metric is PairedFigure =>
   pairedFigures.some((figure) => figure === metric);
@@ -90,19 +105,28 @@ export function compareForecasts(
 ): ComparedForecasts {
   if (first.horizon !== second.horizon || first.secondsPerStep !== second.secondsPerStep)
     throw new CompareError('the two forecast different horizons');
-  const blocks = pairedRows(first, second).map((rows) => blockOf(first, second, rows));
-  if (blocks.length === 0) throw new CompareError('there is no candle that both forecast');
+  const all = pairedRows(first, second).map((rows) => blockOf(first, second, rows));
+  if (all.length === 0) throw new CompareError('there is no candle that both forecast');
+  const blocks = all.filter(({ up }) => {
+    const ups = up.reduce((sum, each) => sum + each, 0);
+    return Math.min(ups, up.length - ups) >= classRowsMin;
+  });
+  if (blocks.length === 0)
+    throw new CompareError(
+      `they share no run of candles with ${classRowsMin} moves up and as many down that the same two models forecast`,
+    );
   const of = (weights: Readonly<Partial<Record<PairedFigure, number>>>): PairedDifference =>
     pairedDifference(weights, blocks, first.horizon);
   return {
-    candles: blocks.reduce((sum, { up }) => sum + up.length, 0),
+    candles: rowsOf(blocks),
+    leftOut: rowsOf(all) - rowsOf(blocks),
     objectives: objectives.map(({ weights }) => (Object.keys(weights).every(isPaired) ? of(weights) : null)),
     figures: { auc: of({ auc: 1 }), dir_acc: of({ dir_acc: 1 }), brier: of({ brier: 1 }) },
   };
 }
 
-/** Single precision, and ties that it makes. */
-const tolerance = 1e-4;
+/** Far below what another attempt would have; sums in another order, and returns in single precision, make a little of it. */
+const tolerance = 1e-6;
 
 /**
  * Whether a trial's result was made of these forecasts; they could be of an attempt before the one that was told. For studies whose

@@ -55,7 +55,10 @@ async function leaveArtifacts(
     try {
       if (content.length > artifactBytesMax)
         log.warn({ ...ids, bytes: content.length, bytesMax: artifactBytesMax }, 'too large to be kept');
-      else await client.putArtifact(assignment.leaseToken, artifact, over);
+      else if ((await client.putArtifact(assignment.leaseToken, artifact, over)) === 'lost') {
+        log.debug(ids, 'not kept: the lease is lost');
+        return;
+      }
     } catch (error) {
       if (over.aborted) return;
       log.warn({ ...ids, reason: textOf(error) }, 'not kept by the coordinator');

@@ -1,24 +1,22 @@
 import type { Forecasts } from '../../shared/core/market/forecast-codec.js';
-import type { FoldEvaluation, TestPredictions } from './evaluate-fold.js';
+import type { TestPredictions } from './evaluate-fold.js';
 
-type Column = 'y' | 'score' | 'probability' | 'mu' | 'sigma';
+type Column = 'anchorTimeMs' | 'y' | 'score' | 'probability' | 'mu' | 'sigma';
 
 /** The test rows of all folds as one table, what a trial leaves for others to compare it by. */
 export function forecastTable(
-  folds: readonly Pick<FoldEvaluation, 'predictions'>[],
+  folds: readonly { readonly predictions: Pick<TestPredictions, Column> }[],
   { horizon, secondsPerStep }: Pick<Forecasts, 'horizon' | 'secondsPerStep'>,
 ): Forecasts {
-  const column = (name: Column): Float32Array =>
-    Float32Array.from(folds.flatMap(({ predictions }) => [...predictions[name]]));
-  const times = (predictions: TestPredictions): number[] => [...predictions.anchorTimeMs];
+  const column = (name: Column): number[] => folds.flatMap(({ predictions }) => [...predictions[name]]);
   return {
     folds: folds.map(({ predictions }) => predictions.y.length),
     ...{ horizon, secondsPerStep },
-    anchorTimeMs: Float64Array.from(folds.flatMap(({ predictions }) => times(predictions))),
-    y: column('y'),
-    score: column('score'),
-    probability: column('probability'),
-    mu: column('mu'),
-    sigma: column('sigma'),
+    anchorTimeMs: Float64Array.from(column('anchorTimeMs')),
+    y: Float32Array.from(column('y')),
+    score: Float64Array.from(column('score')),
+    probability: Float64Array.from(column('probability')),
+    mu: Float32Array.from(column('mu')),
+    sigma: Float32Array.from(column('sigma')),
   };
 }

@@ -7,7 +7,7 @@ import { query } from './query.js';
 import { leaseAnswer, type CancelRow } from './rows.js';
 import * as statements from './statements/artifacts.js';
 
-/** `Storage.putArtifact`; one statement. */
+/** `Storage.putArtifact`; one statement, on none of the connections that heartbeats need. */
 export async function putArtifact(
   database: Database,
   token: LeaseToken,
@@ -15,7 +15,7 @@ export async function putArtifact(
 ): Promise<LeaseAnswer> {
   const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
   const values = [canonicalToken(token), name, canonicalText(layout), hash, bytes];
-  const [row] = await database.repeatable('leases', (pool) =>
+  const [row] = await database.repeatable('statements', (pool) =>
     query<CancelRow>(pool, statements.putArtifact, values),
   );
   return leaseAnswer(row);
@@ -36,7 +36,7 @@ export async function findArtifact(
     name,
   }: { readonly study: StudyId; readonly number: TrialNumber; readonly name: ArtifactName },
 ): Promise<StoredArtifact | null> {
-  const [row] = await database.repeatable('leases', (pool) =>
+  const [row] = await database.repeatable('statements', (pool) =>
     query<ArtifactRow>(pool, statements.findArtifact, [study, number, name]),
   );
   return row === undefined ? null : { ...row, content: new Uint8Array(row.content) };

@@ -48,7 +48,7 @@ export const indexPlans = {
 
 /** bigint as number: times, sizes and ids stay below 2^53. */
 const bigintOid = 20;
-/** integer[], of one dimension: which trials ran when another was suggested. Hundreds of them, for which the driver's parser is slow. */
+/** integer[], of one dimension and without nulls: which trials ran when another was suggested. Hundreds of them, for which the driver's parser is slow. */
 const integersOid = 1007;
 const types = new pg.TypeOverrides();
 types.setTypeParser(bigintOid, Number);

@@ -22,8 +22,13 @@ function block(random: Mt19937, rows: number, { horizon = 1, skills = [0.2, 0.2]
     (_, t) => mean(moves.slice(t, t + horizon)) * Math.sqrt(horizon),
   );
   const shared = target.map(() => normal(random));
+  // What a forecaster sees of its own lasts as long as the targets overlap.
+  const own = [0, 1].map(() => {
+    const news = Float64Array.from({ length: rows + horizon }, () => normal(random));
+    return target.map((_, t) => mean(news.slice(t, t + horizon)) * Math.sqrt(horizon));
+  });
   const scores = [0, 1].map((side) =>
-    target.map((y, t) => skills[side]! * y + shared[t]! + 0.5 * normal(random)),
+    target.map((y, t) => skills[side]! * y + shared[t]! + own[side]![t]!),
   ) as [number[], number[]];
   const probability = (score: number): number => 1 / (1 + Math.exp(-score / 3));
   return {
@@ -124,9 +129,28 @@ describe('the difference of two forecasts of the same rows', () => {
     expect(pairedDifference({ auc: 1 }, [ups], 1).standardError).toBeNaN();
   });
 
+  it('of rows that overlap takes the products of neighbours together', () => {
+    const overlapping = block(new Mt19937(3), 200, { horizon: 4 });
+    const losses = [0, 1].map((side) =>
+      Array.from(overlapping.probabilities[side]!, (p, row) => (p - overlapping.up[row]!) ** 2),
+    );
+    const differences = losses[0]!.map((loss, row) => loss - losses[1]![row]!);
+    const center = mean(differences);
+    let square = 0;
+    for (let t = 0; t < 200; t++)
+      for (let s = Math.max(0, t - 3); s < Math.min(200, t + 4); s++)
+        square +=
+          ((1 - Math.abs(t - s) / 4) * (differences[t]! - center) * (differences[s]! - center)) / 200 ** 2;
+    const { standardError } = pairedDifference({ brier: 1 }, [overlapping], 4);
+    expect(standardError).toBeCloseTo(Math.sqrt(square), 14);
+    expect(standardError / pairedDifference({ brier: 1 }, [overlapping], 1).standardError).toBeGreaterThan(
+      1.05,
+    );
+  });
+
   it.each([
     ['independent rows', 1, 0.9, 1.1],
-    ['targets that overlap', 4, 0.85, 1.1],
+    ['targets that overlap, and so does what each sees', 4, 0.8, 1.1],
   ])('has the error that repeated markets show: %s', (_, horizon, low, high) => {
     const draws = new Mt19937(5 + horizon);
     const repeated = Array.from({ length: 400 }, () =>

@@ -86,7 +86,8 @@ function sharesOf(figure: PairedFigure, blocks: readonly PairedBlock[], horizon:
 /**
  * The difference of a weighted sum of figures, `Σ weight · figure`, of two forecasts of the same rows, with its standard error: what
  * each row adds, squared and added up, rows whose targets overlap (`horizon` bars ahead) taken together with the weights of Newey and
- * West (1987). Of one figure with weight 1: Diebold and Mariano's test for `brier` and `dir_acc`, DeLong's for `auc`. NaN where a block
+ * West (1987), which leaves it up to a sixth too small where what the two forecasters see lasts as long as the targets overlap. Blocks
+ * are taken as apart in time. Of one figure with weight 1: Diebold and Mariano's test for `brier` and `dir_acc`, DeLong's for `auc`. NaN where a block
  * has fewer than two rows of a class (with `auc` among the weights), and without rows.
  */
 export function pairedDifference(

@@ -102,7 +102,7 @@ export const evaluationSpecs = {
   slippage_bps: floatSetting(0, { low: 0, high: 10_000 }, 'added to the cost, basis points'),
   forecasts: choiceSetting(
     ['keep', 'drop'],
-    'keep what was forecast for each test row with the trial (28 bytes a row), to compare trials by',
+    'keep what was forecast for each test row with the trial (36 bytes a row, 3 MiB at most), to compare trials by',
   ),
   n_bins: intSetting(15, { low: 1, high: 10_000 }, 'bins of the calibration figures'),
   freq_per_year: floatSetting(8760, { low: 0, high: 1e9, lowExclusive: true }, 'v6 Sharpe: steps per year'),

@@ -1,11 +1,11 @@
 import type { Statement } from './statement.js';
 
-/** Keeps a file under a lease that holds. No row: the lease is lost, nothing was stored. */
+/** Keeps a file under a lease that holds, and goes on to hold meanwhile. No row: the lease is lost, nothing was stored. */
 export const putArtifact: Statement = {
   name: 'put_artifact',
   text: `
 with held as (
-  select study_id, number, cancel_requested from parzen.trials where lease_token = $1
+  select study_id, number, cancel_requested from parzen.trials where lease_token = $1 for no key update
 ), stored as (
   insert into parzen.artifacts (study_id, number, name, content_type, sha256, content)
   select study_id, number, $2, $3, $4, $5 from held
