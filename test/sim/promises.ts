@@ -228,11 +228,15 @@ export class Promises {
     );
   }
 
-  /** The file of a complete trial is that of the attempt which brought the result, not of one before it. */
+  /**
+   * The file of a complete trial is that of the attempt which brought the result, not of one before it. An attempt that never got an
+   * answer for its file has told its result without in the end; then nothing was promised of it.
+   */
   async #hasItsFile(
     token: string,
     { study, number }: { study: StudyId; number: TrialNumber },
   ): Promise<void> {
+    if (!this.#files.has(token)) return;
     const stored = await this.#store.findArtifact(study, number, 'forecasts');
     const content = stored === null ? undefined : Buffer.from(stored.content).toString();
     const left = this.#files.get(token);

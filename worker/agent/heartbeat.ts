@@ -24,10 +24,16 @@ export interface HeartOptions {
 export async function keepBeating(options: HeartOptions): Promise<void> {
   const { leases, clock, log, intervalMs, ended } = options;
   let registering: Promise<unknown> | null = null;
+  /** Intervals without a lease in a row. */
+  let idle = 0;
   while (!aborted(ended)) {
     await clock.sleep(intervalMs, ended);
     if (aborted(ended)) return;
-    const known = await beat(options, leases.tokens());
+    const tokens = leases.tokens();
+    idle = tokens.length === 0 ? idle + 1 : 0;
+    // Without a lease there is only the word to be kept that the worker is there: twice in a lease time will do.
+    if (idle % 2 === 1) continue;
+    const known = await beat(options, tokens);
     if (known || registering !== null) continue;
     log.info({ worker: options.workerId }, 'the coordinator does not know this worker; registering again');
     // Leases are kept alive meanwhile.

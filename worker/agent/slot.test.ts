@@ -263,7 +263,8 @@ describe('heartbeats', () => {
 
   it('go on while a worker that is not known any more registers again, once', async () => {
     expect(await beat(1, false)).toEqual({ sizes: [1, 1, 1, 1], registered: 1 });
-    expect(await beat(0, true)).toEqual({ sizes: [0, 0, 0, 0], registered: 0 });
+    // Without leases every other one will do.
+    expect(await beat(0, true)).toEqual({ sizes: [0, 0], registered: 0 });
   });
 
   it('carry no more leases than the contract allows', async () => {
