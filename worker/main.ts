@@ -24,12 +24,15 @@ import { aheadRoundTripsDefault, drainDefaultMs } from './limits.js';
 import { hasNvidiaDriver, listGpus } from './gpu/nvidia-smi.js';
 import { MonitorRefused, startMonitor, type MonitorSecurity } from './monitor/serve.js';
 import {
+  adapterOption,
   address,
   coordinatorAddress,
   drainSeconds,
   gpuChoice,
   memorySize,
   roundTrips,
+  runtimeOption,
+  trainersOption,
   wholeNumber,
 } from './option-values.js';
 import { addReproduceCommand } from './reproduce/command.js';
@@ -202,15 +205,8 @@ startCommand
   .addOption(
     new Option('--slots <n>', 'trials at once').default(1).env('PARZEN_SLOTS').argParser(wholeNumber),
   )
-  .addOption(
-    new Option('--runtime <name>', 'training runtime: auto or a name').default('auto').env('PARZEN_RUNTIME'),
-  )
-  .addOption(
-    new Option(
-      '--adapter <name>',
-      "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
-    ).env(adapterVariable),
-  )
+  .addOption(runtimeOption())
+  .addOption(adapterOption())
   .addOption(
     new Option('--gpu <which>', 'auto, none, an index, or a UUID')
       .default({ kind: 'auto' } satisfies GpuChoice, 'auto')
@@ -227,9 +223,7 @@ startCommand
       .env('PARZEN_MEMORY')
       .argParser(memorySize),
   )
-  .addOption(
-    new Option('--trainers <file>', 'programs that studies may use as trainers').env('PARZEN_TRAINERS'),
-  )
+  .addOption(trainersOption())
   .addOption(
     new Option('--journal <file>', 'append every acknowledged result to this file, a JSON object a line').env(
       'PARZEN_JOURNAL',
@@ -301,17 +295,8 @@ program
   .command('doctor')
   .description('what this machine offers, which runtimes work, and whether they compute what they should')
   .option('--golden <dir>', 'compare with every file of golden figures in this folder')
-  .addOption(
-    new Option('--runtime <name>', 'runtime for the golden figures: auto or a name')
-      .default('auto')
-      .env('PARZEN_RUNTIME'),
-  )
-  .addOption(
-    new Option(
-      '--adapter <name>',
-      "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
-    ).env(adapterVariable),
-  )
+  .addOption(runtimeOption('runtime for the golden figures'))
+  .addOption(adapterOption())
   .option('--json', 'print one JSON object', false)
   .action(async ({ golden, runtime, adapter, json }: DoctorFlags) => {
     rememberAdapter(adapter);

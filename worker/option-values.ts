@@ -1,5 +1,6 @@
-/** Values of options as they are typed; what cannot be one is refused with what would be right. */
-import { InvalidArgumentError } from 'commander';
+/** Options that several commands have, and values of options as they are typed; what cannot be one is refused with what would be right. */
+import { InvalidArgumentError, Option } from 'commander';
+import { adapterVariable } from './trainers/runtime/webgpu/adapter.js';
 import { parseGpuChoice, type GpuChoice } from './gpu/device.js';
 
 export function wholeNumber(text: string): number {
@@ -51,3 +52,16 @@ export function gpuChoice(text: string): GpuChoice {
     );
   return choice;
 }
+
+/** `what` the runtime is for. */
+export const runtimeOption = (what = 'training runtime'): Option =>
+  new Option('--runtime <name>', `${what}: auto or a name`).default('auto').env('PARZEN_RUNTIME');
+
+export const adapterOption = (): Option =>
+  new Option(
+    '--adapter <name>',
+    "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
+  ).env(adapterVariable);
+
+export const trainersOption = (): Option =>
+  new Option('--trainers <file>', 'programs that studies may use as trainers').env('PARZEN_TRAINERS');

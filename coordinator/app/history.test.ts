@@ -129,6 +129,20 @@ describe('a history', () => {
 const histories = (): Histories => new Histories();
 
 describe('a view of a study', () => {
+  it('counts the workers that are there to stay', async () => {
+    const app = testApp(createMemoryStorage());
+    await app.create(smallStudy());
+    await app.register('w1');
+    const alive = async () => (await viewStudy(app.context, 'small')).workersAlive;
+    expect(await alive()).toBe(1);
+    await app.register('w2');
+    expect(await alive()).toBe(2);
+    await app.register('w2', null, { draining: true });
+    expect(await alive()).toBe(1);
+    app.clock.advance(app.context.settings.leaseTtlMs + 1);
+    expect(await alive()).toBe(0);
+  });
+
   it('counts states and reasons at one moment, though results come meanwhile', async () => {
     const inner = createMemoryStorage();
     const app = testApp(inner);

@@ -228,17 +228,6 @@ describe("a trial's life", () => {
     expect(await elsewhere.ask()).toEqual({ kind: 'nothing', reason: 'no-study' });
   });
 
-  it('counts the workers that are there to stay', async () => {
-    const alive = async () => (await viewStudy(app.context, 'small')).workersAlive;
-    expect(await alive()).toBe(1);
-    await app.register('w2');
-    expect(await alive()).toBe(2);
-    await app.register('w2', null, { draining: true });
-    expect(await alive()).toBe(1);
-    app.clock.advance(app.context.settings.leaseTtlMs + 1);
-    expect(await alive()).toBe(0);
-  });
-
   it('pauses, resumes and stops', async () => {
     const running = assigned(await app.ask());
     await pauseStudy(app.context, 'small');

@@ -1,6 +1,6 @@
 /** Commands that look into the trials of a study, or of any history given as JSON on standard input. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Direction } from '../../shared/core/sampler/sampler.js';
+import { toJson } from '../../shared/core/json.js';
 import { fanova } from '../analysis/fanova.js';
 import { feasibleValues, frontVolume } from '../analysis/front-volume.js';
 import { ImportanceError, type AssessedStudy, type Importances } from '../analysis/importance.js';
@@ -10,9 +10,9 @@ import { CommandError } from './command-error.js';
 import { completedOf, parseCases, parseHistory } from './history-input.js';
 import { InputError } from './json-input.js';
 import { wholeNumber } from './option-values.js';
-import { figure, print, table, toJson } from './print.js';
+import { figure, print, table } from './print.js';
 import { readStdin } from './read-stdin.js';
-import { allTrials } from './save-results.js';
+import { completeTrials } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 interface ImportanceOptions extends GatewayOptions {
@@ -179,9 +179,7 @@ const isRefusal = (error: unknown): error is ImportanceError | RangeError =>
   error instanceof ImportanceError || error instanceof RangeError;
 
 async function storedStudy(gateway: StudyGateway, name: string): Promise<AssessedStudy> {
-  const { definition } = await gateway.get(name);
-  const trials = (await allTrials(gateway, name)).filter(({ state }) => state === 'COMPLETE');
-  if (trials.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
-  const directions = definition.objectives.map(({ direction }): Direction => direction);
-  return { space: definition.space, directions, trials };
+  const { study, complete } = await completeTrials(gateway, name);
+  const { objectives, space } = study.definition;
+  return { space, directions: objectives.map(({ direction }) => direction), trials: complete };
 }

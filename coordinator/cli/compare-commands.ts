@@ -1,6 +1,7 @@
 /** Commands on what trials forecast: compared candle by candle, and as a table. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { createHash } from 'node:crypto';
+import { toJson } from '../../shared/core/json.js';
 import {
   decodeForecasts,
   ForecastCodecError,
@@ -10,15 +11,15 @@ import type { PairedDifference } from '../../shared/core/metrics/paired.js';
 import { pairedFigures } from '../../shared/core/metrics/paired.js';
 import { topTrials } from '../../shared/core/study/ranking.js';
 import type { StudyView } from '../../shared/core/study/study.js';
-import type { Trial } from '../../shared/core/study/trial.js';
+import { hasOwnValue, type Trial } from '../../shared/core/study/trial.js';
 import { parseEvaluation } from '../../shared/core/trainers/evaluation-settings.js';
 import { AppError } from '../app/errors.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { compareForecasts, CompareError, isResultOf, type ComparedForecasts } from '../results/compare.js';
 import { CommandError } from './command-error.js';
 import { wholeNumber } from './option-values.js';
-import { figure, print, table, toJson } from './print.js';
-import { allTrials } from './save-results.js';
+import { figureOrDash, print, table } from './print.js';
+import { completeTrials } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 interface CompareOptions extends GatewayOptions {
@@ -105,8 +106,8 @@ async function compare(
   name: string,
   { numbers, top, json }: CompareOptions & { readonly numbers: readonly number[] },
 ): Promise<void> {
-  const study = await gateway.get(name);
-  const chosen = await chosenTrials(gateway, study, { numbers, top });
+  const { study, complete } = await completeTrials(gateway, name);
+  const chosen = chosenTrials(study, complete, { numbers, top });
   const left: { readonly trial: Trial; readonly forecasts: Forecasts }[] = [];
   const without: number[] = [];
   for (const trial of chosen) {
@@ -145,17 +146,14 @@ async function compare(
 }
 
 /** The trials by number in the order given, or the best. */
-async function chosenTrials(
-  gateway: StudyGateway,
+function chosenTrials(
   { name, definition }: StudyView,
+  complete: readonly Trial[],
   { numbers, top }: { readonly numbers: readonly number[]; readonly top: number },
-): Promise<readonly Trial[]> {
-  const complete = (await allTrials(gateway, name)).filter(({ state }) => state === 'COMPLETE');
-  if (complete.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
+): readonly Trial[] {
   const directions = definition.objectives.map(({ direction }) => direction);
   // What the failure policy gave a value has forecast nothing.
-  const judged = complete.filter(({ reason }) => reason === 'finished');
-  if (numbers.length === 0) return topTrials(directions, judged, top);
+  if (numbers.length === 0) return topTrials(directions, complete.filter(hasOwnValue), top);
   return [...new Set(numbers)].map((number) => {
     const trial = complete.find((each) => each.number === number);
     if (trial === undefined) throw new CommandError(`study '${name}' has no complete trial ${number}`);
@@ -239,7 +237,7 @@ function comparedText(study: StudyView, first: Trial, { compared, without }: Com
 }
 
 /** Three significant digits are as many as an error has. */
-const rounded = (value: number): string => (Number.isNaN(value) ? '–' : figure(Number(value.toPrecision(3))));
+const rounded = (value: number): string => figureOrDash(Number(value.toPrecision(3)));
 
 const columns = ['y', 'score', 'probability', 'mu', 'sigma'] as const;
 

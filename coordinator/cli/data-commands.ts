@@ -1,6 +1,7 @@
 /** `coordinator data …`: market data in and out of the store. */
 import { Option, type Command } from 'commander';
 import path from 'node:path';
+import { toJson } from '../../shared/core/json.js';
 import { makeSyntheticCandles, syntheticMarketLimits } from '../../shared/core/market/synthetic-market.js';
 import type { Candles } from '../../shared/core/market/candles.js';
 import { describeCandles } from '../../shared/core/market/inspect-candles.js';
@@ -10,7 +11,7 @@ import { datasetOf } from '../market-data/dataset.js';
 import { fetchKlines } from '../market-data/fetch-klines.js';
 import { importKlines } from '../market-data/import-klines.js';
 import { dateMs, decimalNumber, wholeNumber } from './option-values.js';
-import { minute, print, table, toJson } from './print.js';
+import { minute, print, table } from './print.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 export function addDataCommands(program: Command): void {

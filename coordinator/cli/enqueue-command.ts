@@ -1,12 +1,13 @@
 /** `coordinator enqueue`: a trial with given parameters, from the command line or from a best configuration. */
 import { Option, type Command } from 'commander';
 import { randomUUID } from 'node:crypto';
+import { toJson } from '../../shared/core/json.js';
 import type { Params, ParameterValue } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { BestConfigError, readBestConfig, type BestConfig } from '../../shared/core/study/best-config.js';
 import { CommandError } from './command-error.js';
-import { print, toJson } from './print.js';
+import { print } from './print.js';
 import { readText } from './read-text.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 

@@ -16,14 +16,6 @@ export function outliveReader(stream: NodeJS.WritableStream): void {
   });
 }
 
-/** JSON with NaN and infinities as the strings `"NaN"`, `"Infinity"`, `"-Infinity"`, which plain JSON lacks. */
-export const toJson = (value: unknown, indent = 2): string =>
-  JSON.stringify(
-    value,
-    (_key, part: unknown) => (typeof part === 'number' && !Number.isFinite(part) ? String(part) : part),
-    indent,
-  );
-
 /** Rows as aligned columns; the first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
@@ -42,6 +34,10 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** Six significant digits, or the word for what is not finite. */
 export const figure = (value: number | undefined): string =>
   value === undefined ? '–' : Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value);
+
+/** The same, and a dash for what cannot be said: NaN as well. */
+export const figureOrDash = (value: number | undefined): string =>
+  figure(Number.isNaN(value) ? undefined : value);
 
 /** `2024-06-30 23:00` in UTC. */
 export const minute = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');

@@ -1,5 +1,6 @@
 /** What `coordinator start` shows while a study runs: a bar on a terminal, one line per finished trial elsewhere. */
 import type { StudyView } from '../../shared/core/study/study.js';
+import { hasOwnValue } from '../../shared/core/study/trial.js';
 import { finishedCount } from '../../shared/core/study/study.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
 import type { TrialRecord } from '../storage/port.js';
@@ -91,10 +92,9 @@ export function trialLine(trial: TrialRecord, state: ProgressState): string {
   const { study, best } = state;
   const done = finishedCount(study.counts);
   const own = figures(trial.values, trial.metrics, format).join(' ');
-  const outcome =
-    trial.state === 'COMPLETE' && trial.reason === 'finished'
-      ? own
-      : `${trial.reason ?? ''}${trial.values.length > 0 ? ` ${own}` : ''}${trial.message === '' ? '' : ` (${firstLine(trial.message)})`}`;
+  const outcome = hasOwnValue(trial)
+    ? own
+    : `${trial.reason ?? ''}${trial.values.length > 0 ? ` ${own}` : ''}${trial.message === '' ? '' : ` (${firstLine(trial.message)})`}`;
   const bestText = best === null ? 'none yet' : `${format(best.values[0])} (#${best.number})`;
   return (
     `trial ${trial.number} ${trial.state} ${outcome} | best ${bestText} | ` +

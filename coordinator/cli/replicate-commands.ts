@@ -1,6 +1,7 @@
 /** Commands that train the best trials again from other seeds, and say what became of them. */
 import { Option, type Command } from 'commander';
 import path from 'node:path';
+import { toJson } from '../../shared/core/json.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
 import { withoutSecrets } from '../../shared/platform/log.js';
@@ -21,7 +22,7 @@ import { nameRule } from '../study-file/names.js';
 import { CommandError } from './command-error.js';
 import { wholeNumber } from './option-values.js';
 import { parseStudy } from './parse-study.js';
-import { figure, print, table, toJson } from './print.js';
+import { figureOrDash, print, table } from './print.js';
 import { allTrials } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
@@ -212,10 +213,6 @@ function remedyFor(study: string): string {
     : `for the replicates of '${searched}': coordinator replicates ${searched}`;
 }
 
-/** A figure, or a dash where there are too few runs for one. */
-const figureOf = (value: number | undefined): string =>
-  value === undefined || Number.isNaN(value) ? '–' : figure(value);
-
 function replicatesText(study: StudyView, replicates: StudyView, found: readonly Replicated[]): string {
   const { objectives } = study.definition;
   const title = objectives.flatMap(({ name }) => [name.toUpperCase(), 'MEAN', 'SD', '± OF MEAN']);
@@ -223,10 +220,10 @@ function replicatesText(study: StudyView, replicates: StudyView, found: readonly
     original === null ? '–' : `#${original.number}`,
     `${complete}/${runs}`,
     ...objectives.flatMap((_, index) => [
-      figureOf(original?.values[index]),
-      figureOf(mean[index]),
-      figureOf(sd[index]),
-      figureOf((sd[index] ?? NaN) / Math.sqrt(complete)),
+      figureOrDash(original?.values[index]),
+      figureOrDash(mean[index]),
+      figureOrDash(sd[index]),
+      figureOrDash((sd[index] ?? NaN) / Math.sqrt(complete)),
     ]),
   ]);
   const done = `${finishedCount(replicates.counts)} of ${replicates.trialsMax} runs finished`;

@@ -1,5 +1,6 @@
 /** Commands that show and write what a study has found. */
 import { Option, type Command } from 'commander';
+import { toJson } from '../../shared/core/json.js';
 import { bestTrials, topTrials } from '../../shared/core/study/ranking.js';
 import type { Direction } from '../../shared/core/sampler/sampler.js';
 import type { Objective } from '../../shared/core/study/definition.js';
@@ -13,8 +14,8 @@ import { objectiveError } from '../results/standard-error.js';
 import { summaryText } from '../results/summary.js';
 import { CommandError } from './command-error.js';
 import { wholeNumber } from './option-values.js';
-import { figure, print, table, toJson } from './print.js';
-import { allTrials, saveResults } from './save-results.js';
+import { figure, print, table } from './print.js';
+import { completeTrials, saveResults } from './save-results.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 export function addResultCommands(program: Command): void {
@@ -62,20 +63,6 @@ interface BestOptions extends GatewayOptions {
 
 /** Trials are numbered from 0. */
 const numberMax = 10_000_000;
-
-interface Complete {
-  readonly study: StudyView;
-  readonly all: readonly Trial[];
-  readonly complete: readonly Trial[];
-}
-
-async function completeTrials(gateway: StudyGateway, name: string): Promise<Complete> {
-  const study = await gateway.get(name);
-  const all = await allTrials(gateway, name);
-  const complete = all.filter(({ state }) => state === 'COMPLETE');
-  if (complete.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
-  return { study, all, complete };
-}
 
 const directionsOf = (study: StudyView): readonly Direction[] =>
   study.definition.objectives.map(({ direction }) => direction);

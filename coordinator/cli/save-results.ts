@@ -5,6 +5,7 @@ import type { StudyGateway } from '../app/study-gateway.js';
 import { trialPageMax } from '../app/study-view.js';
 import { summaryText } from '../results/summary.js';
 import { writeResults } from '../results/write-results.js';
+import { CommandError } from './command-error.js';
 
 export interface SavedResults {
   /** The summary for the terminal. */
@@ -35,4 +36,19 @@ export async function allTrials(gateway: StudyGateway, name: string): Promise<re
     from = page.nextNumber;
   }
   return trials;
+}
+
+export interface CompleteTrials {
+  readonly study: StudyView;
+  readonly all: readonly Trial[];
+  readonly complete: readonly Trial[];
+}
+
+/** The trials of a study that has complete ones; throws `CommandError` for another. */
+export async function completeTrials(gateway: StudyGateway, name: string): Promise<CompleteTrials> {
+  const study = await gateway.get(name);
+  const all = await allTrials(gateway, name);
+  const complete = all.filter(({ state }) => state === 'COMPLETE');
+  if (complete.length === 0) throw new CommandError(`study '${name}' has no complete trial yet`);
+  return { study, all, complete };
 }

@@ -1,12 +1,13 @@
 /** Commands that look at studies and steer them. */
 import { Option, type Command } from 'commander';
+import { toJson } from '../../shared/core/json.js';
 import { finishedCount, type StudyView } from '../../shared/core/study/study.js';
 import { trialReasons } from '../../shared/core/study/trial.js';
 import type { StudyGateway } from '../app/study-gateway.js';
 import { CommandError } from './command-error.js';
 import { addEnqueueCommand } from './enqueue-command.js';
 import { trialBudget } from './option-values.js';
-import { figure, minute, print, table, toJson } from './print.js';
+import { figure, minute, print, table } from './print.js';
 import { readText } from './read-text.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 

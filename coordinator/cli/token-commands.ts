@@ -1,7 +1,8 @@
 /** `coordinator token …`: who may use a coordinator. */
 import { Option, type Command } from 'commander';
+import { toJson } from '../../shared/core/json.js';
 import { roles, type Role, type TokenView } from '../../shared/core/access.js';
-import { minute, print, table, toJson } from './print.js';
+import { minute, print, table } from './print.js';
 import { gatewayOptions, withGateway, type GatewayOptions } from './with-gateway.js';
 
 interface CreateOptions extends GatewayOptions {

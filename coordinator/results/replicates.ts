@@ -10,7 +10,7 @@ import type { Direction } from '../../shared/core/sampler/sampler.js';
 import type { Params } from '../../shared/core/space/parameter.js';
 import type { StudyDefinition } from '../../shared/core/study/definition.js';
 import { topTrials } from '../../shared/core/study/ranking.js';
-import type { Trial } from '../../shared/core/study/trial.js';
+import { hasOwnValue, type Trial } from '../../shared/core/study/trial.js';
 import { parseEvaluation } from '../../shared/core/trainers/evaluation-settings.js';
 
 const suffix = '-replicates';
@@ -25,16 +25,13 @@ export const replicatedStudyOf = (name: string): string | null =>
 const keyOf = (params: Params): string =>
   JSON.stringify(Object.entries(params).sort(([left], [right]) => (left < right ? -1 : 1)));
 
-/** A value that the failure policy set (`diverged`) is none that the parameters had. */
-const isDrawn = ({ state, reason }: Trial): boolean => state === 'COMPLETE' && reason === 'finished';
-
 /** The best `count` trials with a value of their own, best first; of several with the same parameters the best. */
 export function finalistsOf(
   directions: readonly Direction[],
   trials: readonly Trial[],
   count: number,
 ): readonly Trial[] {
-  const drawn = trials.filter(isDrawn);
+  const drawn = trials.filter(hasOwnValue);
   const chosen = new Map<string, Trial>();
   // Of several objectives the fronts are found one by one, so that not all are ranked for a few.
   for (let ranked = count; ; ranked *= 2) {
@@ -125,9 +122,9 @@ export function replicatesOf(data: ReplicatesData): readonly Replicated[] {
     groups.set(key, [...(groups.get(key) ?? []), trial]);
   }
   return [...groups].map(([key, runs]) => {
-    const complete = runs.filter(isDrawn);
+    const complete = runs.filter(hasOwnValue);
     const values = directions.map((_, index) => complete.map((trial) => trial.values[index] ?? NaN));
-    const same = original.filter((trial) => isDrawn(trial) && keyOf(trial.params) === key);
+    const same = original.filter((trial) => hasOwnValue(trial) && keyOf(trial.params) === key);
     return {
       original: topTrials(directions, same, 1)[0] ?? null,
       params: runs[0]?.params ?? {},

@@ -2,7 +2,7 @@
 import type { Objective } from '../../shared/core/study/definition.js';
 import { bestTrials } from '../../shared/core/study/ranking.js';
 import type { Trial, TrialReason } from '../../shared/core/study/trial.js';
-import { trialReasons, trialStates } from '../../shared/core/study/trial.js';
+import { hasOwnValue, trialReasons, trialStates } from '../../shared/core/study/trial.js';
 import { deflatedSharpeOf } from './deflated-sharpe.js';
 import { luckOf } from './luck.js';
 import { noSkillOf } from './no-skill.js';
@@ -103,12 +103,8 @@ function trialText(objectives: readonly Objective[], trial: Trial): string {
 const metricOf = ({ metrics }: Trial, name: string): number | null =>
   Object.hasOwn(metrics, name) ? (metrics[name] ?? null) : null;
 
-/** Trials whose value was set by the failure policy (`diverged`) are no draws, so they are left out. */
-const drawsOf = (trials: readonly Trial[]): readonly Trial[] =>
-  trials.filter(({ state, reason }) => state === 'COMPLETE' && reason === 'finished');
-
 function luckText({ direction, name }: Objective, index: number, trials: readonly Trial[]): string {
-  const values = drawsOf(trials).map((trial) => trial.values[index] ?? Number.NaN);
+  const values = trials.filter(hasOwnValue).map((trial) => trial.values[index] ?? Number.NaN);
   const luck = luckOf(values, direction);
   if (luck === null) return 'cannot be said: fewer than two trials with different finite values';
   const finite = values.filter(Number.isFinite);
@@ -126,7 +122,7 @@ function luckText({ direction, name }: Objective, index: number, trials: readonl
 
 /** How far the best stands from what trials without any skill would show; null where that is not known. */
 function noSkillText(objective: Objective, index: number, trials: readonly Trial[]): string | null {
-  const found = noSkillOf(objective, drawsOf(trials), index);
+  const found = noSkillOf(objective, trials.filter(hasOwnValue), index);
   if (found === null) return null;
   const chance = found.chance < 0.001 ? 'below 0.1 %' : `${(found.chance * 100).toFixed(1)} %`;
   return (
@@ -139,7 +135,8 @@ function noSkillText(objective: Objective, index: number, trials: readonly Trial
 /** Whether the only best trial's Sharpe ratio is more than the best of so many; nothing where that cannot be said. */
 function sharpeRows(best: readonly Trial[], trials: readonly Trial[]): [string, string][] {
   const [only, ...others] = best;
-  const found = only === undefined || others.length > 0 ? null : deflatedSharpeOf(only, drawsOf(trials));
+  const found =
+    only === undefined || others.length > 0 ? null : deflatedSharpeOf(only, trials.filter(hasOwnValue));
   if (found === null) return [];
   const { sharpe, expectedBest, probability } = found;
   return [

@@ -13,6 +13,7 @@ import {
   type StudyTransaction,
   type TrialRecord,
 } from '../../coordinator/storage/port.js';
+import { inTransactions, withStorage, withTransaction } from './replaced-store.js';
 import { calm, type Weather } from './weather.js';
 
 export const mutantNames = [
@@ -50,34 +51,6 @@ export interface Mutant {
   /** The calls of one worker process. */
   readonly calls?: (calls: TrialCalls) => TrialCalls;
 }
-
-/** The store with some methods replaced. */
-export function withStorage(storage: Storage, replaced: Partial<Storage>): Storage {
-  return new Proxy(storage, {
-    get: (target, key: keyof Storage) => replaced[key] ?? target[key].bind(target),
-  });
-}
-
-function withTransaction(
-  transaction: StudyTransaction,
-  replaced: Partial<StudyTransaction>,
-): StudyTransaction {
-  return new Proxy(transaction, {
-    get: (target, key: keyof StudyTransaction) => {
-      if (key === 'commitment') return target.commitment;
-      return replaced[key] ?? target[key].bind(target);
-    },
-  });
-}
-
-/** The store whose transactions are replaced. */
-const inTransactions = (
-  storage: Storage,
-  mutate: (transaction: StudyTransaction) => StudyTransaction,
-): Storage =>
-  withStorage(storage, {
-    inStudy: (id, work) => storage.inStudy(id, (transaction) => work(mutate(transaction))),
-  });
 
 const storageMutants = {
   'no-token-check': (storage) => inTransactions(storage, blindToTokens),

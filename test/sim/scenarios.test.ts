@@ -22,7 +22,7 @@ import type { TrialCalls } from '../../worker/agent/trial-calls.js';
 import { AskResponse, TellResponse_Result, type TellRequest } from '../../shared/wire/gen/parzen/v1/trial.js';
 import { TrialState } from '../../shared/wire/gen/parzen/v1/common.js';
 import { smallStudy, testApp, type TestApp } from '../helpers/app.js';
-import { withStorage } from './mutants.js';
+import { withStorage } from './replaced-store.js';
 
 function assigned(outcome: AskOutcome): Assignment {
   if (outcome.kind !== 'assigned') throw new Error(`nothing: ${outcome.reason}`);

@@ -1,5 +1,6 @@
 /** A worker's own record of what it told and what the coordinator answered, apart from the coordinator's store. */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { toJson } from '../../shared/core/json.js';
 import type { Metrics } from '../../shared/core/study/trial.js';
 import type { TellAnswer } from './coordinator-client.js';
 import { WorkerUnfit } from './worker-unfit.js';
@@ -24,10 +25,6 @@ export interface Journal {
   close(): void;
 }
 
-/** JSON has no word for these. */
-const plain = (_key: string, value: unknown): unknown =>
-  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
-
 /**
  * Opens a file to append to, one JSON object a line with the time, synced line by line. Whatever is in it stays; several
  * workers may share one. Throws `WorkerUnfit` when that is not possible.
@@ -45,7 +42,7 @@ export function openJournal(file: string, nowMs: () => number): Journal {
   return {
     append: (entry) =>
       attempt(() => {
-        const line = JSON.stringify({ time: new Date(nowMs()).toISOString(), ...entry }, plain);
+        const line = toJson({ time: new Date(nowMs()).toISOString(), ...entry }, 0);
         writeSync(descriptor, `${line}\n`);
         fsyncSync(descriptor);
       }),

@@ -1,4 +1,5 @@
 /** `worker doctor`: what a worker would find on this machine, and whether it computes what it should. */
+import { toJson } from '../../shared/core/json.js';
 import type { Log } from '../../shared/platform/log.js';
 import { chooseRuntime } from '../trainers/runtime/choose-runtime.js';
 import { checkGoldenFolder, goldenPassed, verdictLine, type CheckedFile } from './golden/check-folder.js';
@@ -41,10 +42,6 @@ async function compareWithGolden(folder: string, options: DoctorOptions): Promis
   return { folder, runtime: runtime.name, passed, files };
 }
 
-/** JSON has no infinities: they are written as texts. */
-const spelled = (_: string, value: unknown): unknown =>
-  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
-
 /** Looks, compares, prints; resolves to whether all is well: a runtime works, and no golden figure was missed. */
 export async function runDoctor(options: DoctorOptions): Promise<boolean> {
   const machine = await inspectMachine(options);
@@ -52,6 +49,6 @@ export async function runDoctor(options: DoctorOptions): Promise<boolean> {
   if (!options.json) options.write([...machineLines(machine), ...runtimeLines(runtimes), ''].join('\n'));
   const golden = options.golden === null ? null : await compareWithGolden(options.golden, options);
   const ok = runtimes.some(({ usable }) => usable) && (golden?.passed ?? true);
-  if (options.json) options.write(`${JSON.stringify({ ok, ...machine, runtimes, golden }, spelled, 2)}\n`);
+  if (options.json) options.write(`${toJson({ ok, ...machine, runtimes, golden })}\n`);
   return ok;
 }

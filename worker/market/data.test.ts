@@ -6,7 +6,7 @@ import { fixedRowsNeeded } from './fold-plan.js';
 import { foldSeed } from './fold-seed.js';
 import { forwardLabels } from './labels.js';
 import { market, ready, settings } from './market.test-helper.js';
-import { prepareFold, prepareTrialData } from './prepare-trial-data.js';
+import { prepareFold, prepareTrialData, type PartData, type PreparedFold } from './prepare-trial-data.js';
 import { buildSamples } from './samples.js';
 import { fittedRowsHash } from './scaler.js';
 
@@ -72,6 +72,16 @@ describe('samples', () => {
   });
 });
 
+/** No label of a part ends at or after the first anchor of the next one. Answers the parts. */
+function expectPurged({ train, earlyStop, calibration, test }: PreparedFold): readonly PartData[] {
+  const parts = [train, earlyStop, calibration, test];
+  for (const [i, part] of parts.entries()) {
+    const before = parts[i - 1];
+    if (before) expect(before.targetTimeMs.at(-1)).toBeLessThan(part.anchorTimeMs[0]!);
+  }
+  return parts;
+}
+
 describe('folds', () => {
   const candles = market(1200, [300, 301, 700]);
   const evaluation = settings({ horizon: 3 });
@@ -95,12 +105,7 @@ describe('folds', () => {
     let testEnd = -1;
     for (const plan of data.folds) {
       const fold = prepareFold(data, plan);
-      const parts = [fold.train, fold.earlyStop, fold.calibration, fold.test];
-      for (const [i, part] of parts.entries()) {
-        const before = parts[i - 1];
-        // No label of the earlier part ends at or after the first anchor of the later one.
-        if (before) expect(before.targetTimeMs.at(-1)).toBeLessThan(part.anchorTimeMs[0]!);
-      }
+      const parts = expectPurged(fold);
       expect(parts.map(({ rows }) => rows.length)).toEqual([fold.train.rows.length, 50, 300, 60]);
       expect(fold.train.rows.length).toBeGreaterThanOrEqual(100);
       expect(fold.train.rows.length).toBeLessThanOrEqual(400);
@@ -150,14 +155,7 @@ describe('folds', () => {
     const nested = rolling({});
     if (nested.kind === 'refused') throw new Error(nested.message);
     const { data } = nested;
-    for (const plan of data.folds) {
-      const fold = prepareFold(data, plan);
-      const parts = [fold.train, fold.earlyStop, fold.calibration, fold.test];
-      for (const [i, part] of parts.entries()) {
-        const before = parts[i - 1];
-        if (before) expect(before.targetTimeMs.at(-1)).toBeLessThan(part.anchorTimeMs[0]!);
-      }
-    }
+    for (const plan of data.folds) expectPurged(prepareFold(data, plan));
     const original = rolling({ selection: 'v6-validation' });
     expect(original.kind === 'ready' && original.data.folds[0]).toMatchObject({
       train: { to: data.folds[0]!.train.to + 5 },

@@ -1,14 +1,14 @@
 /** `worker reproduce`: trains a study's best trial again, as it was, and says whether it comes out the same. */
 import { Option, type Command } from 'commander';
 import os from 'node:os';
+import { toJson } from '../../shared/core/json.js';
 import { channelOptions, readChannel, type ChannelFlags } from '../../shared/platform/channel-files.js';
 import { systemClock } from '../../shared/platform/clock.js';
 import { createLog, logLevels, type LogLevel } from '../../shared/platform/log.js';
 import { grpcTrialCalls } from '../agent/trial-calls.js';
 import { defaultCacheDirectory } from '../config.js';
-import { coordinatorAddress } from '../option-values.js';
+import { adapterOption, coordinatorAddress, runtimeOption, trainersOption } from '../option-values.js';
 import { allowedCommands } from '../trainers/command/allowed-commands.js';
-import { adapterVariable } from '../trainers/runtime/webgpu/adapter.js';
 import { isSame, reproduce, type Reproduced, type Reproduction } from './reproduce.js';
 
 interface ReproduceFlags extends ChannelFlags {
@@ -38,20 +38,9 @@ export function addReproduceCommand(program: Command, parts: ReproduceParts): vo
         .env('PARZEN_COORDINATOR')
         .argParser(coordinatorAddress),
     )
-    .addOption(
-      new Option('--runtime <name>', 'training runtime: auto or a name')
-        .default('auto')
-        .env('PARZEN_RUNTIME'),
-    )
-    .addOption(
-      new Option(
-        '--adapter <name>',
-        "part of the name of the webgpu runtime's adapter (default: the fastest GPU)",
-      ).env(adapterVariable),
-    )
-    .addOption(
-      new Option('--trainers <file>', 'programs that studies may use as trainers').env('PARZEN_TRAINERS'),
-    )
+    .addOption(runtimeOption())
+    .addOption(adapterOption())
+    .addOption(trainersOption())
     .option('--json', 'print one JSON object', false)
     .addOption(
       new Option('--log <level>', 'how much to log')
@@ -83,20 +72,13 @@ async function run(file: string, flags: ReproduceFlags, childPath: string): Prom
       cacheDirectory: defaultCacheDirectory(process.env, os.homedir()),
       commands: allowedCommands(flags.trainers, process.env),
     });
-    process.stdout.write(flags.json ? jsonOf(reproduction) : textOf(reproduction));
-    return reproduction.metrics.every(isSame);
+    const same = reproduction.metrics.every(isSame);
+    process.stdout.write(flags.json ? `${toJson({ same, ...reproduction })}\n` : textOf(reproduction));
+    return same;
   } finally {
     calls.close();
   }
 }
-
-/** JSON has no infinities: they are written as texts. */
-const jsonOf = (reproduction: Reproduction): string =>
-  `${JSON.stringify(
-    { same: reproduction.metrics.every(isSame), ...reproduction },
-    (_, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value),
-    2,
-  )}\n`;
 
 const figure = (value: number | null): string => (value === null ? '–' : String(value));
 

@@ -40,6 +40,17 @@ export type ToldReason = (typeof toldReasons)[number];
 /** Why an attempt brought no result. */
 export type FailureReason = ToldReason | TakenBackReason;
 
+/**
+ * Whether a trial has a value of its own. One that the failure policy set (`diverged`) is none that its parameters had.
+ */
+export const hasOwnValue = ({
+  state,
+  reason,
+}: {
+  readonly state: TrialState;
+  readonly reason: TrialReason | null;
+}): boolean => state === 'COMPLETE' && reason === 'finished';
+
 /** Named numbers that a trainer reports; NaN and infinities are legal. */
 export type Metrics = Readonly<Record<string, number>>;
 
