@@ -42,6 +42,9 @@ const small = {
   ...{ hermite_maps_a: 2, hermite_maps_b: 1, batch_size: 64, steps: 4 },
 };
 
+/** Minutes of work on any machine, so that whoever ends it finds it at work. */
+const lasting = { feature_window: 128, lstm_hidden: 96, batch_size: 256, steps: 5_000 };
+
 const job = (params: TrialJob['params'], count = bars.few): TrialJob => ({
   ...{ study: 's', number: 0, attempt: 1, params: { ...small, ...params }, seed: 1 },
   dataPath: path.join(folder, String(count)),
@@ -141,7 +144,7 @@ describe('a trainer process that runs out of memory', () => {
 describe('a trainer process that is killed', () => {
   it('by somebody is an error, not an out-of-memory, and is replaced', async () => {
     const trainer = hermite();
-    const killed = run(trainer, job({ steps: 5_000, eval_every_steps: 100 }));
+    const killed = run(trainer, job(lasting));
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     const pid = childPid();
     process.kill(pid, 'SIGKILL');
@@ -155,7 +158,7 @@ describe('a trainer process that is killed', () => {
 
   it('by us, for time, is a time-out', async () => {
     const trainer = hermite();
-    const result = await run(trainer, job({ steps: 5_000, eval_every_steps: 100 }), {
+    const result = await run(trainer, job(lasting), {
       stallTimeoutMs: 3_000,
     });
     expect(result).toMatchObject({ kind: 'failed', reason: 'timeout' });
