@@ -67,13 +67,13 @@ export interface ScaledObject {
 
 /** Kueue, config/components/crd/bases. */
 export interface ResourceFlavor {
-  readonly apiVersion: 'kueue.x-k8s.io/v1beta1';
+  readonly apiVersion: 'kueue.x-k8s.io/v1beta2';
   readonly kind: 'ResourceFlavor';
   readonly metadata: Metadata;
 }
 
 export interface ClusterQueue {
-  readonly apiVersion: 'kueue.x-k8s.io/v1beta1';
+  readonly apiVersion: 'kueue.x-k8s.io/v1beta2';
   readonly kind: 'ClusterQueue';
   readonly metadata: Metadata;
   readonly spec: {
@@ -89,7 +89,7 @@ export interface ClusterQueue {
 }
 
 export interface LocalQueue {
-  readonly apiVersion: 'kueue.x-k8s.io/v1beta1';
+  readonly apiVersion: 'kueue.x-k8s.io/v1beta2';
   readonly kind: 'LocalQueue';
   readonly metadata: Metadata;
   readonly spec: { readonly clusterQueue: string };

@@ -11,9 +11,9 @@ import type { Manifest } from './manifests.js';
 const ownTypes: Readonly<Record<string, string>> = {
   'postgresql.cnpg.io/v1/Cluster': 'CnpgCluster',
   'keda.sh/v1alpha1/ScaledObject': 'ScaledObject',
-  'kueue.x-k8s.io/v1beta1/ResourceFlavor': 'ResourceFlavor',
-  'kueue.x-k8s.io/v1beta1/ClusterQueue': 'ClusterQueue',
-  'kueue.x-k8s.io/v1beta1/LocalQueue': 'LocalQueue',
+  'kueue.x-k8s.io/v1beta2/ResourceFlavor': 'ResourceFlavor',
+  'kueue.x-k8s.io/v1beta2/ClusterQueue': 'ClusterQueue',
+  'kueue.x-k8s.io/v1beta2/LocalQueue': 'LocalQueue',
 };
 
 /** `apps/v1` → the module with its models. */
