@@ -37,7 +37,7 @@ function definition({ kind, apiVersion, metadata }: Manifest) {
 }
 
 const isBuiltIn = ({ apiVersion }: Manifest): boolean =>
-  /^(v1|(apps|batch|policy)\/|[a-z.]+\.k8s\.io\/)/.test(apiVersion) && !apiVersion.startsWith('kueue');
+  /^(v1|(apps|batch|policy)\/|[a-z.]+\.k8s\.io\/)/.test(apiVersion);
 
 const all = new Map<string, readonly Manifest[]>();
 let server: ApiServer;
