@@ -93,7 +93,7 @@ describe.skipIf(skipped)(`a Kubernetes API server${why}`, () => {
           Object.assign(copy['spec'].template.spec.containers[0], change);
           return copy;
         });
-    const dry = ['--dry-run=server', '--force-conflicts'];
+    const dry = ['--dry-run=server'];
     const misspelt = server.apply(changed({ imagePullPolcy: 'Always' }), dry);
     expect(misspelt.status).toBe(1);
     expect(misspelt.stderr).toMatch(/imagePullPolcy/);

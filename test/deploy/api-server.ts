@@ -1,6 +1,6 @@
 /** A real Kubernetes API server with an etcd of its own on loopback, no nodes: it validates, defaults and admits. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { generateKeyPairSync } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,17 +37,13 @@ export class ApiServer {
     this.#programs = programs;
   }
 
-  /** Throws with the end of the server's log where it is not ready in time. */
+  /** Throws with the end of a program's log where it has ended, or the server is not ready in time. */
   async start(): Promise<void> {
     const [client, peer, port] = (await freePorts(3)) as [number, number, number];
     const etcd = `http://127.0.0.1:${client}`;
     this.#spawn('etcd', [
-      ...[
-        `--data-dir=${this.#at('etcd')}`,
-        `--listen-client-urls=${etcd}`,
-        `--advertise-client-urls=${etcd}`,
-      ],
-      `--listen-peer-urls=http://127.0.0.1:${peer}`,
+      ...[`--data-dir=${this.#at('etcd')}`, `--listen-peer-urls=http://127.0.0.1:${peer}`],
+      ...[`--listen-client-urls=${etcd}`, `--advertise-client-urls=${etcd}`],
     ]);
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(this.#at('accounts.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
@@ -64,10 +60,12 @@ export class ApiServer {
     ]);
     const deadline = Date.now() + startTimeoutMs;
     while (this.kubectl(['get', '--raw', '/readyz']).status !== 0) {
-      if (Date.now() > deadline)
-        throw new Error(
-          `no API server:\n${readFileSync(this.#at('kube-apiserver.log'), 'utf8').slice(-2_000)}`,
-        );
+      const ended = this.#children.find((child) => child.exitCode !== null);
+      if (ended !== undefined || Date.now() > deadline) {
+        const program = path.basename(ended?.spawnfile ?? 'kube-apiserver');
+        const log = readFileSync(this.#at(`${program}.log`), 'utf8');
+        throw new Error(`no API server; ${program} said:\n${log.slice(-2_000)}`);
+      }
       await sleep(300);
     }
   }
@@ -76,9 +74,7 @@ export class ApiServer {
     return spawnSync(
       path.join(this.#programs, 'kubectl'),
       ['--kubeconfig', this.#at('kubeconfig'), ...args],
-      {
-        ...{ encoding: 'utf8', input, maxBuffer: 64 * 1024 * 1024 },
-      },
+      { encoding: 'utf8', input, maxBuffer: 64 * 1024 * 1024 },
     );
   }
 
@@ -105,6 +101,7 @@ export class ApiServer {
   #spawn(program: string, args: readonly string[]): void {
     const log = openSync(this.#at(`${program}.log`), 'a');
     this.#children.push(spawn(path.join(this.#programs, program), args, { stdio: ['ignore', log, log] }));
+    closeSync(log);
   }
 }
 

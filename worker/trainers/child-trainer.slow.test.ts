@@ -158,9 +158,7 @@ describe('a trainer process that is killed', () => {
 
   it('by us, for time, is a time-out', async () => {
     const trainer = hermite();
-    const result = await run(trainer, job(lasting), {
-      stallTimeoutMs: 3_000,
-    });
+    const result = await run(trainer, job(lasting), { stallTimeoutMs: 3_000 });
     expect(result).toMatchObject({ kind: 'failed', reason: 'timeout' });
     expect((await run(trainer, job({}))).kind).toBe('done');
   });
