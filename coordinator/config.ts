@@ -34,4 +34,9 @@ export const defaults = {
   progressPollMs: 1_000,
   /** Local workers have this long to give their trials back, ms; then they are killed. */
   workerStopGraceMs: 10_000,
+  /**
+   * Told to stop, a coordinator of a PostgreSQL server is gone after this long, ms, whatever does not answer: a server that
+   * stands still would hold it for most of a minute, beyond what Kubernetes and compose wait before they kill.
+   */
+  stopDeadlineMs: 12_000,
 } as const;

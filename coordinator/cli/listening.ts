@@ -50,18 +50,26 @@ export interface Servers {
   stop(): Promise<void>;
 }
 
-/** Starts what listens. Throws `ListenError`, `SecretFileError`. */
-export async function startServers(opened: OpenContext, listening: Listening): Promise<Servers> {
+/**
+ * Starts what listens; `ownWorkers`: this process will start workers, which speak no TLS. Throws `ListenError`, `SecretFileError`.
+ */
+export async function startServers(
+  opened: OpenContext,
+  listening: Listening,
+  ownWorkers: boolean,
+): Promise<Servers> {
   const { context, gateway, metrics } = opened;
   const { listen, requireTokens, insecure, tls: files, healthListen } = listening;
   const tls = files === null ? null : readServerTls(files, context.clock.nowMs());
   const asks = requireTokens || (!insecure && !isLoopback(listen));
   const check = asks ? new TokenCheck(context) : null;
+  const local = tls !== null && ownWorkers ? (check ?? new TokenCheck(context)) : null;
   const protoDirectory = path.join(import.meta.dirname, '..', '..', '..', 'proto');
   const server = await startGrpcServer({
-    ...{ context, gateway, listen, protoDirectory, alsoLocal: tls !== null, limited: !isLoopback(listen) },
+    ...{ context, gateway, listen, protoDirectory, limited: !isLoopback(listen) },
     ...(tls === null ? {} : { tls }),
     ...(check === null ? {} : { check }),
+    ...(local === null ? {} : { local }),
     ...(metrics === null ? {} : { calls: metrics.metrics.calls }),
   });
   const over = new AbortController();
@@ -81,8 +89,9 @@ export async function startServers(opened: OpenContext, listening: Listening): P
   };
   try {
     if (healthListen !== null) health = await startHealthServer(context, healthListen);
-    if (check !== null) folder = await mkdtemp(path.join(tmpdir(), 'parzen-token-'));
-    const localTokenFile = check === null || folder === null ? null : await admitOwnWorkers(check, folder);
+    const own = local ?? check;
+    if (own !== null) folder = await mkdtemp(path.join(tmpdir(), 'parzen-token-'));
+    const localTokenFile = own === null || folder === null ? null : await admitOwnWorkers(own, folder);
     return { server, localTokenFile, stop };
   } catch (error) {
     await stop();

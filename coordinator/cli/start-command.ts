@@ -1,6 +1,6 @@
 /** `coordinator start` as a command line: its options, grouped, and the signals that end it. */
 import { Option, type Command } from 'commander';
-import { createLog, logLevels, type LogLevel } from '../../shared/platform/log.js';
+import { createLog, logLevels, type Log, type LogLevel } from '../../shared/platform/log.js';
 import { pairedFiles, type ServerTlsFiles } from '../../shared/platform/tls.js';
 import { defaults } from '../config.js';
 import { CommandError } from './command-error.js';
@@ -170,6 +170,21 @@ function tlsFilesOf({
   return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
 }
 
+/**
+ * Nothing is lost by it: what was acknowledged is in the database, and leases that nobody gave back expire. The embedded store is
+ * not left like this: its server would outlive this process.
+ */
+function endInTime(log: Log, ownWorkers: boolean): void {
+  const deadlineMs = defaults.stopDeadlineMs + (ownWorkers ? defaults.workerStopGraceMs : 0);
+  setTimeout(() => {
+    log.warn(
+      { seconds: deadlineMs / 1_000 },
+      'the database did not answer in time; ended without it, so results may not have been written (they are all in the database)',
+    );
+    process.exit(0);
+  }, deadlineMs).unref();
+}
+
 async function runStart(flags: StartFlags, version: string): Promise<void> {
   const statusLine = new StatusLine(process.stderr);
   const log = createLog({ level: flags.log, format: flags.logFormat, write: (line) => statusLine.log(line) });
@@ -180,6 +195,7 @@ async function runStart(flags: StartFlags, version: string): Promise<void> {
       if (stopping.signal.aborted) process.exit(1);
       log.info({ signal }, 'stopping; running trials are given back (again: stop at once)');
       stopping.abort();
+      if (flags.storage.includes('://')) endInTime(log, flags.workers !== 0);
     });
   await start({
     study: flags.study ?? null,

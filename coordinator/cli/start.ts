@@ -147,10 +147,10 @@ interface Serving {
 /** Serves while `work` runs. Leases are looked after meanwhile; when that fails, the work is ended and the failure thrown. */
 async function serve<T>(
   opened: OpenContext,
-  { listening, storage, stopping, log, leaseTtlMs }: StartOptions,
+  { listening, storage, stopping, log, leaseTtlMs, workers }: StartOptions,
   work: (serving: Serving) => Promise<T>,
 ): Promise<T> {
-  const servers = await startServers(opened, listening);
+  const servers = await startServers(opened, listening, workers !== 0);
   const { address } = servers.server;
   const ended = new AbortController();
   const over = AbortSignal.any([stopping, ended.signal]);

@@ -9,7 +9,11 @@ import {
   ServerListenerBuilder,
   status,
   type Metadata,
+  type Responder,
+  type ServerInterceptingCallInterface,
   type ServerInterceptor,
+  type ServerListener,
+  type ServerMethodDefinition,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import type { Role } from '../../shared/core/access.js';
@@ -27,10 +31,20 @@ import { PeerLimits } from './peer-limits.js';
 export interface GuardOptions {
   /** Who may call what; null where nobody has to prove anything. */
   readonly check: TokenCheck | null;
+  /** The port of loopback for workers that this process starts: every caller there has to prove it, whatever holds elsewhere. */
+  readonly local?: LocalPort;
+  /** Bound what one address may ask for; by default where `check` is. */
+  readonly limited?: boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Told of calls that are not let in; nobody by default. */
   readonly calls?: Pick<CallObserver, 'refused'>;
+}
+
+export interface LocalPort {
+  readonly check: TokenCheck;
+  /** Null until it is bound. */
+  readonly port: () => number | null;
 }
 
 const readMethods: ReadonlySet<string> = new Set([
@@ -67,8 +81,8 @@ interface Refusal {
 
 /** Why a call must not go on; null when it may. */
 async function refusalOf(
-  { check, log, limits }: GuardOptions & { readonly limits: PeerLimits },
-  { path, peer, metadata }: { readonly path: string; readonly peer: string; readonly metadata: Metadata },
+  { check, log, limits, peer }: Guarding,
+  { path, metadata }: { readonly path: string; readonly metadata: Metadata },
 ): Promise<Refusal | null> {
   const needed = roleNeeded(path);
   if (needed === null || check === null) return null;
@@ -78,7 +92,8 @@ async function refusalOf(
     return { reason: 'banned', code: status.RESOURCE_EXHAUSTED, details: tooManyRefusals };
   const decision = await check.decide(secret, needed);
   if (decision.kind === 'granted') return null;
-  limits.refused(peer);
+  // Whoever has a token of another role is no stranger who guesses.
+  if (decision.kind !== 'denied') limits.refused(peer);
   log.warn({ call: path, peer, reason: decision.message }, 'call refused');
   return decision.kind === 'denied'
     ? { reason: 'role', code: status.PERMISSION_DENIED, details: decision.message }
@@ -87,61 +102,104 @@ async function refusalOf(
 
 /** The interceptor that lets authorised calls through. */
 export function guard(options: GuardOptions): ServerInterceptor {
-  const { clock, log } = options;
+  const { clock, log, local, calls } = options;
   const limits = new PeerLimits(clock);
-  return ({ path, requestStream }, call) => {
-    const peer = call.getConnectionInfo().remoteAddress ?? 'unknown';
-    let open = false;
-    const ended = (): void => {
-      arrival.stop();
-      if (open) limits.ended(peer);
-      open = false;
-    };
-    const refuse = ({ reason, code, details }: Refusal): void => {
-      ended();
-      options.calls?.refused(reason);
-      call.sendStatus({ code, details });
-    };
-    const arrival = new ArrivalTimer(clock, () =>
-      refuse({
-        reason: 'slow',
-        code: status.DEADLINE_EXCEEDED,
-        details: 'the request did not arrive in time',
-      }),
-    );
-    const listener = new ServerListenerBuilder()
+  return (method, call) => {
+    const { remoteAddress: peer = 'unknown', localPort } = call.getConnectionInfo();
+    const atLocal = local !== undefined && localPort === local.port();
+    const check = atLocal ? local.check : options.check;
+    if (check === null && options.limited !== true) return new ServerInterceptingCall(call);
+    const guarded = new GuardedCall(call, method, { check, clock, log, limits, peer, calls });
+    return new ServerInterceptingCall(call, guarded.responder());
+  };
+}
+
+interface Guarding extends Pick<GuardOptions, 'check' | 'clock' | 'log'> {
+  readonly limits: PeerLimits;
+  readonly peer: string;
+  readonly calls: GuardOptions['calls'] | undefined;
+}
+
+/** One call, until it is let through or refused. */
+class GuardedCall {
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #method: Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>;
+  readonly #guarding: Guarding;
+  readonly #arrival: ArrivalTimer;
+  /** Counts against the calls that its peer may have at once. */
+  #open = false;
+  #answered = false;
+
+  constructor(
+    call: ServerInterceptingCallInterface,
+    method: Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>,
+    guarding: Guarding,
+  ) {
+    this.#call = call;
+    this.#method = method;
+    this.#guarding = guarding;
+    this.#arrival = new ArrivalTimer(guarding.clock, () => this.#refuse(tooSlow));
+  }
+
+  responder(): Responder {
+    const { limits, peer } = this.#guarding;
+    return new ResponderBuilder()
+      .withStart((next) => {
+        this.#open = limits.begun(peer);
+        if (this.#open) {
+          this.#arrival.restart();
+          next(this.#listener());
+        } else this.#refuse(tooManyCalls);
+      })
+      .withSendStatus((answer, next) => {
+        this.#ended();
+        next(answer);
+      })
+      .build();
+  }
+
+  #listener(): ServerListener {
+    const { path, requestStream } = this.#method;
+    return new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
-        refusalOf({ ...options, limits }, { path, peer, metadata }).then(
-          (refusal) => (refusal === null ? next(metadata) : refuse(refusal)),
-          (error: unknown) => refuse(failureOf(log, path, error)),
+        refusalOf(this.#guarding, { path, metadata }).then(
+          (refusal) => {
+            if (refusal !== null) this.#refuse(refusal);
+            else if (!this.#answered) next(metadata);
+          },
+          (error: unknown) => this.#refuse(failureOf(this.#guarding.log, path, error)),
         );
       })
       .withOnReceiveMessage((message, next) => {
         // Each piece of an upload has its own time.
-        if (requestStream) arrival.restart();
+        if (requestStream) this.#arrival.restart();
         next(message);
       })
       .withOnReceiveHalfClose((next) => {
-        arrival.stop();
+        this.#arrival.stop();
         next();
       })
-      .withOnCancel(ended)
-      .build();
-    const responder = new ResponderBuilder()
-      .withStart((next) => {
-        open = limits.begun(peer);
-        if (open) {
-          arrival.restart();
-          next(listener);
-        } else refuse({ reason: 'rate', code: status.RESOURCE_EXHAUSTED, details: tooManyCalls });
-      })
-      .withSendStatus((answer, next) => {
-        ended();
-        next(answer);
+      .withOnCancel(() => {
+        this.#answered = true;
+        this.#ended();
       })
       .build();
-    return new ServerInterceptingCall(call, responder);
-  };
+  }
+
+  /** Once: the store may say who calls only after the request was found too slow, or the caller has gone. */
+  #refuse({ reason, code, details }: Refusal): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#ended();
+    this.#guarding.calls?.refused(reason);
+    this.#call.sendStatus({ code, details });
+  }
+
+  #ended(): void {
+    this.#arrival.stop();
+    if (this.#open) this.#guarding.limits.ended(this.#guarding.peer);
+    this.#open = false;
+  }
 }
 
 function failureOf(log: Log, path: string, error: unknown): Refusal {
@@ -150,7 +208,14 @@ function failureOf(log: Log, path: string, error: unknown): Refusal {
 }
 
 const tooManyRefusals = 'too many refused calls from this address; wait a minute';
-const tooManyCalls = 'too many calls at once, or per second, from this address';
+const tooManyCalls: Refusal = {
+  ...{ reason: 'rate', code: status.RESOURCE_EXHAUSTED },
+  details: 'too many calls at once, or per second, from this address',
+};
+const tooSlow: Refusal = {
+  ...{ reason: 'slow', code: status.DEADLINE_EXCEEDED },
+  details: 'the request did not arrive in time',
+};
 
 /** The secret of `authorization: Bearer SECRET`; null without one. */
 function bearer(metadata: Metadata): string | null {

@@ -22,11 +22,27 @@ const methodsOf = (definition: ServiceDefinition): readonly (readonly [string, C
     return [path, { grpc_type: type, grpc_service: service, grpc_method: method }];
   });
 
-/** Our own methods, by path. Other paths come from callers: as labels they would grow without bound. */
+/** What the server answers beside our own services, from libraries that do not export their definitions. */
+const bidirectional: CallType = 'bidi_stream';
+const others: readonly CallName[] = [
+  { grpc_type: 'unary', grpc_service: 'grpc.health.v1.Health', grpc_method: 'Check' },
+  { grpc_type: 'unary', grpc_service: 'grpc.health.v1.Health', grpc_method: 'List' },
+  { grpc_type: 'server_stream', grpc_service: 'grpc.health.v1.Health', grpc_method: 'Watch' },
+  ...['v1', 'v1alpha'].map((version) => ({
+    ...{ grpc_type: bidirectional, grpc_service: `grpc.reflection.${version}.ServerReflection` },
+    grpc_method: 'ServerReflectionInfo',
+  })),
+];
+
+/**
+ * All that the server has, by path; other paths come from callers: as labels they would grow without bound. The alert on
+ * errors takes refused calls from handled ones, so whatever can be refused has to be here.
+ */
 const knownCalls: ReadonlyMap<string, CallName> = new Map([
   ...methodsOf(TrialServiceService),
   ...methodsOf(StudyServiceService),
   ...methodsOf(AccessServiceService),
+  ...others.map((name) => [`/${name.grpc_service}/${name.grpc_method}`, name] as const),
 ]);
 export const callNames: readonly CallName[] = [...knownCalls.values()];
 

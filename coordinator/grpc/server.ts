@@ -39,8 +39,11 @@ export interface GrpcServerOptions {
   readonly check?: TokenCheck;
   /** Bound what one address may ask for, and how slowly, also where nobody is asked for a token. */
   readonly limited?: boolean;
-  /** Listen on a free port of loopback as well, without TLS: for workers that this process starts. */
-  readonly alsoLocal?: boolean;
+  /**
+   * Listen on a free port of loopback as well, without TLS, for workers that this process starts. Callers there are asked for a
+   * token of this check, also where TLS alone admits others.
+   */
+  readonly local?: TokenCheck;
   /** Metrics of calls; nobody by default. */
   readonly calls?: CallObserver;
   /** What connections are held to where `limited` or `check` says so. */
@@ -65,16 +68,24 @@ export class ListenError extends Error {
 
 /** Starts the trial service, the study service, health and reflection. Throws `ListenError`. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningServer> {
-  const { context, gateway, listen, protoDirectory, tls, check, limited, alsoLocal, calls } = options;
+  const { context, gateway, listen, protoDirectory, tls, check, limited, local, calls } = options;
   const stopping = new AbortController();
   const { log, clock, signal } = context;
+  let localPort: number | null = null;
+  const guarded = check !== undefined || limited === true || local !== undefined;
   const server = new Server({
     // What the guard refuses is counted, too.
     interceptors: [
       ...(calls === undefined ? [] : [observeCalls(calls)]),
-      ...(check === undefined && limited !== true
-        ? []
-        : [guard({ check: check ?? null, clock, log, ...(calls === undefined ? {} : { calls }) })]),
+      ...(guarded
+        ? [
+            guard({
+              ...{ check: check ?? null, limited: limited === true, clock, log },
+              ...(local === undefined ? {} : { local: { check: local, port: () => localPort } }),
+              ...(calls === undefined ? {} : { calls }),
+            }),
+          ]
+        : []),
     ],
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
@@ -95,7 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   const limits = options.connections ?? connectionLimits;
   if (check !== undefined || limited === true)
     limitConnections(server, { limits, tls: tls !== undefined, clock, log });
-  const localAddress = alsoLocal === true ? await bind(server, '127.0.0.1:0', plain) : address;
+  const localAddress = local === undefined ? address : await bind(server, '127.0.0.1:0', plain);
+  if (local !== undefined) localPort = Number(localAddress.slice(localAddress.lastIndexOf(':') + 1));
   return {
     ...{ address, localAddress },
     renew: (renewed) => secured?.renew(renewed),

@@ -59,6 +59,7 @@ export function createLog({ level, format, write }: LogOptions): Log {
  */
 export const withoutSecrets = (text: string): string =>
   text
+    .replace(/("\w*password\w*":)"(?:[^"\\]|\\.)*"/gi, '$1"***"')
     .replace(/(password=)('(?:[^'\\]|\\.)*'|[^\s&"']+)/gi, '$1***')
     .replace(/:\/\/([^\s/:@"]*):[^\s"]*@/g, '://$1:***@')
     .replace(/\bparzen_(worker|read|admin)_[\w-]{16,}/g, 'parzen_$1_***');

@@ -35,7 +35,7 @@ export class TracingError extends Error {
 }
 
 /** A collector that does not answer must not hold up the end of a process, ms. */
-const lastExportMs = 3_000;
+const lastExportMs = 1_000;
 
 interface SpanIds {
   readonly traceId: string;

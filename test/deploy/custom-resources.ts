@@ -60,6 +60,7 @@ export interface ScaledObject {
         readonly serverAddress: string;
         readonly query: string;
         readonly threshold: string;
+        readonly ignoreNullValues?: 'true' | 'false';
       };
     }[];
   };

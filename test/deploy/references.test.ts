@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { shutdownGraceMs } from '../../coordinator/grpc/limits.js';
+import { defaults } from '../../coordinator/config.js';
 import { releaseTimeoutMs, trainerStopGraceMs } from '../../worker/limits.js';
 import { everything, find, ofKind, projectRoot, workloads, type Manifest } from './manifests.js';
 import { containersOf, podSpecOf } from './pod-security.js';
@@ -203,7 +203,7 @@ describe.each(everything)('%s', (_name, read) => {
       podSpecOf(named(manifests, program))['terminationGracePeriodSeconds'] as number;
     const [coordinator] = containersOf(podSpecOf(named(manifests, 'parzen-coordinator')));
     const preStop = coordinator!['lifecycle'].preStop.sleep.seconds as number;
-    expect(grace('parzen-coordinator')).toBeGreaterThanOrEqual(preStop + shutdownGraceMs / 1_000 + 5);
+    expect(grace('parzen-coordinator')).toBeGreaterThanOrEqual(preStop + defaults.stopDeadlineMs / 1_000 + 5);
     const drain = Number(settings(manifests, 'parzen-worker')['PARZEN_DRAIN']);
     expect(grace('parzen-worker')).toBeGreaterThanOrEqual(
       drain + (releaseTimeoutMs + trainerStopGraceMs) / 1_000 + 1,

@@ -10,7 +10,7 @@ import { drainDefaultMs, releaseTimeoutMs, trainerStopGraceMs } from '../../work
 import { audit, readJournals } from '../chaos/audit.js';
 import { Workplace, instantStudyFile, processesIn, until, type RunningCommand } from '../helpers/cli.js';
 import { run, startTestPostgres, type TestPostgres } from '../helpers/postgres.js';
-import { freePorts } from '../helpers/tcp-proxy.js';
+import { freePorts, TcpProxy } from '../helpers/tcp-proxy.js';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -77,6 +77,38 @@ async function heldAsks(coordinator: RunningCommand): Promise<number> {
 }
 
 describe.skipIf(process.platform !== 'linux')('told to stop (needs Linux: it looks into /proc)', () => {
+  it.concurrent('a coordinator whose database stands still ends before anybody kills it', async () => {
+    await withCluster(45, async ({ place, database }) => {
+      const proxy = await TcpProxy.start(() => ({
+        path: `${database.host ?? ''}/.s.PGSQL.${database.port ?? 5432}`,
+      }));
+      const url = `postgres://postgres:${password}@${proxy.address}/${String(database.database)}`;
+      const study = place.write('frozen.yaml', instantStudyFile('frozen', 3));
+      const options = [
+        '--study',
+        study,
+        '--storage',
+        url,
+        '--listen',
+        '127.0.0.1:0',
+        '--metrics',
+        '127.0.0.1:0',
+      ];
+      const coordinator = place.start('coordinator', ['start', ...options]);
+      await until(() => coordinator.stderr().includes('start workers with'));
+      proxy.set('blackhole');
+      const toldMs = performance.now();
+      coordinator.process.kill('SIGTERM');
+      const { code, signal } = await coordinator.done;
+      const seconds = (performance.now() - toldMs) / 1_000;
+      await proxy.close();
+      expect({ code, signal }).toEqual({ code: 0, signal: null });
+      // Of the 25 s that Kubernetes leaves after the hook, and the 30 s of compose.
+      expect(seconds).toBeLessThan(25);
+      expect(coordinator.stderr()).toContain('the database did not answer in time');
+    });
+  });
+
   it.concurrent('a worker gives back a trial whose trainer hangs, and ends', async () => {
     // The budgets, and what the parts of a shutdown may take by default.
     expect(drainDefaultMs + trainerStopGraceMs).toBeLessThan(10_000);

@@ -143,7 +143,6 @@ describe.skipIf(prometheusAbsent !== '')(`a live Prometheus${prometheusAbsent}`,
 
   /** Figures that this fleet has none of, and why. */
   const mayBeEmpty: Readonly<Record<string, string>> = {
-    'parzen-fleet.json: Failed calls to the coordinator': 'no call has failed',
     'parzen-fleet.json: Release time, p99': 'no worker was stopped',
   };
   const concrete = (expr: string): string =>

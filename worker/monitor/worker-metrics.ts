@@ -1,4 +1,5 @@
 /** The worker's metrics: watches its calls, its trials and its GPU, and counts. */
+import { status } from '@grpc/grpc-js';
 import os from 'node:os';
 import { trialReasons, type Metrics } from '../../shared/core/study/trial.js';
 import {
@@ -28,6 +29,11 @@ export interface WorkerMetricsOptions {
   readonly cudaVersion: string;
 }
 
+/** Every call that a worker makes, and how it can fail; a call that the worker itself cancels is none. */
+const callMethods = ['Register', 'Ask', 'PutArtifact', 'Tell', 'Release', 'Report', 'Heartbeat'] as const;
+const failureCodes = Object.keys(status).filter(
+  (name) => !/^\d+$/.test(name) && name !== 'OK' && name !== 'CANCELLED',
+);
 const phases = ['load', 'fit', 'predict', 'unknown'] as const;
 
 /** One trial that runs. */
@@ -75,10 +81,7 @@ export class WorkerMetrics {
     metrics.connected.set(0);
     startAtZero(metrics.slotSeconds, combinations({ doing: ['training', ...idleReasons] }));
     startAtZero(metrics.trainerExits, combinations({ reason: trainerExits }));
-    const oom = combinations({ UUID: [this.#UUID], phase: phases, class: outOfMemoryKinds });
-    startAtZero(metrics.gpuOutOfMemory, oom);
-    for (const metric of [metrics.gpuTrials, metrics.gpuSteps, metrics.gpuSamples])
-      startAtZero(metric, [{ UUID: this.#UUID }]);
+    startAtZero(metrics.callFailures, combinations({ method: callMethods, code: failureCodes }));
     if (gpu === null) return;
     // In a container the name of the host is the container's; whoever starts it may know the machine's.
     const host = process.env['PARZEN_HOST'] ?? os.hostname();
@@ -124,6 +127,19 @@ export class WorkerMetrics {
     this.#metrics.buildInfo.remove(this.#build);
     this.#build = { ...this.#build, runtime };
     this.#metrics.buildInfo.set(this.#build, 1);
+    this.#startWork();
+  }
+
+  /** The card that trials run on; empty where they run on the CPU, though there be a card. */
+  get #worksOn(): string {
+    return this.#onGpu ? this.#UUID : '';
+  }
+
+  #startWork(): void {
+    const UUID = this.#worksOn;
+    const { gpuOutOfMemory, gpuTrials, gpuSteps, gpuSamples } = this.#metrics;
+    startAtZero(gpuOutOfMemory, combinations({ UUID: [UUID], phase: phases, class: outOfMemoryKinds }));
+    for (const metric of [gpuTrials, gpuSteps, gpuSamples]) startAtZero(metric, [{ UUID }]);
   }
 
   /** A call was answered. */
@@ -178,11 +194,11 @@ export class WorkerMetrics {
     if (exit !== null) this.#metrics.trainerExits.inc({ reason: exit });
     if (result.kind === 'done') {
       this.#work(trial, result.metrics);
-      this.#metrics.gpuTrials.inc({ UUID: this.#UUID });
+      this.#metrics.gpuTrials.inc({ UUID: this.#worksOn });
     }
     if (result.kind === 'failed' && result.reason === 'oom')
       this.#metrics.gpuOutOfMemory.inc({
-        ...{ UUID: this.#UUID, phase: result.phase ?? 'unknown', class: outOfMemoryKind(result.message) },
+        ...{ UUID: this.#worksOn, phase: result.phase ?? 'unknown', class: outOfMemoryKind(result.message) },
       });
     const peak = result.kind === 'done' || result.kind === 'failed' ? (result.peakMemoryBytes ?? null) : null;
     if (peak !== null && this.#onGpu)
@@ -215,8 +231,8 @@ export class WorkerMetrics {
     if (samples === undefined && typeof batch === 'number' && batch > 0) done.samples = done.steps * batch;
     trial.steps += done.steps;
     trial.samples += done.samples;
-    this.#metrics.gpuSteps.inc({ UUID: this.#UUID }, done.steps);
-    this.#metrics.gpuSamples.inc({ UUID: this.#UUID }, done.samples);
+    this.#metrics.gpuSteps.inc({ UUID: this.#worksOn }, done.steps);
+    this.#metrics.gpuSamples.inc({ UUID: this.#worksOn }, done.samples);
   }
 
   #running(study: string, trainer: string, change: 1 | -1): void {
