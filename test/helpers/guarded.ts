@@ -65,6 +65,10 @@ export interface Guarded {
   readonly logged: string[];
   /** Why calls were not let in. */
   readonly refusals: RefusalReason[];
+  /** The codes of all calls that metrics count as handled. */
+  readonly handled: string[];
+  /** Who may call at the port for own workers, where there is one. */
+  readonly local: TokenCheck;
   readonly token: (role: Role) => Promise<string>;
   readonly revoke: (name: string) => Promise<void>;
 }
@@ -86,18 +90,22 @@ export async function guarded({
   tls = true,
   clientCa = false,
   tokens = true,
+  ownWorkers = false,
   connections = connectionLimits,
 } = {}): Promise<Guarded> {
   const { context, gateway, clock, logged } = served();
   const refusals: RefusalReason[] = [];
+  const handled: string[] = [];
   const ignore = (): void => undefined;
   const calls: CallObserver = {
-    started: () => ({ received: ignore, sent: ignore, handled: ignore }),
+    started: () => ({ received: ignore, sent: ignore, handled: (code) => handled.push(code) }),
     refused: (reason) => refusals.push(reason),
   };
   const files = { cert: fixture('server.crt'), key: fixture('server.key') };
+  const local = new TokenCheck(context);
   const server = await startGrpcServer({
     ...{ context, gateway, listen: '127.0.0.1:0', limited: true, calls, connections },
+    ...(ownWorkers ? { local } : {}),
     ...(tokens ? { check: new TokenCheck(context) } : {}),
     protoDirectory: path.resolve(import.meta.dirname, '../../proto'),
     ...(tls
@@ -107,7 +115,7 @@ export async function guarded({
   closing.push(() => server.stop());
   let made = 0;
   return {
-    ...{ server, clock, logged, refusals },
+    ...{ server, clock, logged, refusals, handled, local },
     token: async (role) => (await gateway.createToken(`${role} ${(made += 1)}`, role)).secret,
     revoke: (name) => gateway.revokeToken(name),
   };

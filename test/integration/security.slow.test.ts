@@ -1,5 +1,5 @@
 /** Who gets in: real servers with real certificates, and callers that lack something. */
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Client, credentials, Server, ServerCredentials, status, type ServiceError } from '@grpc/grpc-js';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -27,6 +27,26 @@ import {
 
 afterEach(closeAll);
 
+describe('the port of loopback for own workers, beside TLS', () => {
+  it('lets nobody in but them, where certificates alone admit others', async () => {
+    const { server, local } = await guarded({ clientCa: true, tokens: false, ownWorkers: true });
+    expect(server.localAddress).not.toBe(server.address);
+    const stranger = clients(server.localAddress, plainChannel);
+    expect([await stranger.list(), await stranger.beat()]).toEqual(Array(2).fill(status.UNAUTHENTICATED));
+    const own = clients(server.localAddress, { tls: null, token: 'of-this-process' });
+    expect(await own.beat()).toBe(status.UNAUTHENTICATED);
+    local.admit('of-this-process', 'local workers', 'worker');
+    expect([await own.beat(), await own.list()]).toEqual([status.OK, status.PERMISSION_DENIED]);
+    const member = clients(server.address, { tls: trusting('ca.crt', 'client'), token: null });
+    expect(await member.list()).toBe(status.OK);
+  });
+
+  it('is not there when there are none', async () => {
+    const { server } = await guarded({ clientCa: true, tokens: false });
+    expect(server.localAddress).toBe(server.address);
+  });
+});
+
 describe('tokens', () => {
   it('open what their role is for, and nothing else', async () => {
     const { server, token, refusals } = await guarded();
@@ -47,6 +67,23 @@ describe('tokens', () => {
     expect(await codes('read')).toEqual([denied, OK, denied, denied]);
     expect(await codes('admin')).toEqual([denied, OK, reached, OK]);
     expect(refusals).toEqual(Array(7).fill('role'));
+  });
+
+  it('count a refused call as handled, whatever it asks for: the alert on errors takes one from the other', async () => {
+    const { server, refusals, handled } = await guarded({ tls: false });
+    const client = new Client(server.address, credentials.createInsecure());
+    closing.push(() => client.close());
+    const same = (bytes: Buffer): Buffer => bytes;
+    for (const version of ['v1', 'v1alpha']) {
+      const method = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+      const call = client.makeBidiStreamRequest(method, same, same);
+      const code = await new Promise((resolve) => {
+        call.on('error', (error: Partial<ServiceError>) => resolve(error.code));
+      });
+      expect(code).toBe(status.UNAUTHENTICATED);
+    }
+    expect(refusals).toEqual(['credentials', 'credentials']);
+    expect(handled).toEqual(['Unauthenticated', 'Unauthenticated']);
   });
 
   it('are needed for every method but health checks', async () => {
