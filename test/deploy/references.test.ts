@@ -28,6 +28,18 @@ const settings = (manifests: readonly Manifest[], program: string): Readonly<Rec
 const guide = readFileSync(path.join(projectRoot, 'docs/guides/kubernetes.md'), 'utf8');
 const portOf = (address: string | undefined): number => Number(address?.split(':')[1]);
 
+/** What a pod that speaks to the database says of it. */
+interface ClientPod {
+  readonly containers: readonly [
+    {
+      readonly env?: readonly { readonly name: string; readonly value?: string }[];
+      readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
+      readonly volumeMounts?: readonly object[];
+    },
+  ];
+  readonly volumes: readonly { readonly secret?: { readonly secretName: string } }[];
+}
+
 describe.each(everything)('%s', (_name, read) => {
   const manifests = read();
 
@@ -48,6 +60,34 @@ describe.each(everything)('%s', (_name, read) => {
         metadata.name,
         clusterWide.includes(kind) ? undefined : 'parzen',
       ]);
+  });
+
+  it('speaks to a database of the operator over TLS only, whoever speaks', () => {
+    if (ofKind(manifests, 'Cluster').length === 0) return;
+    const data = (name: string): object =>
+      (ofKind(manifests, 'ConfigMap').find(({ metadata }) => metadata.name === name)?.['data'] ??
+        {}) as object;
+    const clients = workloads(manifests).filter(
+      (workload) => workload['spec'].template.metadata.labels['parzen.dev/database'] === 'client',
+    );
+    expect(clients).not.toHaveLength(0);
+    for (const workload of clients) {
+      const { containers, volumes } = podSpecOf(workload) as unknown as ClientPod;
+      const [{ env = [], envFrom = [], volumeMounts = [] }] = containers;
+      const variables = Object.assign(
+        {},
+        ...envFrom.map(({ configMapRef }) => data(configMapRef?.name ?? '')),
+        Object.fromEntries(env.map(({ name, value }) => [name, value])),
+      ) as Record<string, string>;
+      const { PGSSLMODE: mode, NODE_EXTRA_CA_CERTS: file } = variables;
+      expect([workload.metadata.name, mode, file]).toEqual([
+        workload.metadata.name,
+        'verify-full',
+        '/etc/parzen/db-ca/ca.crt',
+      ]);
+      expect(volumeMounts).toContainEqual(expect.objectContaining({ mountPath: '/etc/parzen/db-ca' }));
+      expect(volumes.map(({ secret }) => secret?.secretName)).toContain('parzen-db-ca');
+    }
   });
 
   it('selects with each selector the pods it means, and no others', () => {
