@@ -171,7 +171,7 @@ const serviceMetrics = {
   },
   callsRefused: {
     ...{ name: 'parzen_calls_refused_total', type: 'counter', ...process, labels: ['reason'] },
-    help: 'Calls that were not let in, counted as handled as well: credentials (no token that is known), role (a token of another role), banned (so many of these from the address that unknown tokens are not looked up), rate (too many calls), slow (the request did not arrive), failure (on our side)',
+    help: 'Calls that were not let in, counted as handled as well: credentials (no token that is known), role (a token of another role), banned (so many unknown tokens from the address that no more are looked up), rate (too many calls), slow (the request did not arrive), failure (on our side)',
   },
   messagesReceived: {
     ...{ name: 'grpc_server_msg_received_total', type: 'counter', ...process, labels: [...call] },

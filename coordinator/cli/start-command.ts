@@ -179,7 +179,7 @@ function endInTime(log: Log, ownWorkers: boolean): void {
   setTimeout(() => {
     log.warn(
       { seconds: deadlineMs / 1_000 },
-      'the database did not answer in time; ended without it, so results may not have been written (they are all in the database)',
+      "the database did not answer in time; ended without it. What it holds is safe; 'coordinator export' writes results",
     );
     process.exit(0);
   }, deadlineMs).unref();

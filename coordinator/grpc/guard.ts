@@ -120,21 +120,19 @@ interface Guarding extends Pick<GuardOptions, 'check' | 'clock' | 'log'> {
   readonly calls: GuardOptions['calls'] | undefined;
 }
 
+type Method = Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>;
+
 /** One call, until it is let through or refused. */
 class GuardedCall {
   readonly #call: ServerInterceptingCallInterface;
-  readonly #method: Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>;
+  readonly #method: Method;
   readonly #guarding: Guarding;
   readonly #arrival: ArrivalTimer;
   /** Counts against the calls that its peer may have at once. */
   #open = false;
   #answered = false;
 
-  constructor(
-    call: ServerInterceptingCallInterface,
-    method: Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>,
-    guarding: Guarding,
-  ) {
+  constructor(call: ServerInterceptingCallInterface, method: Method, guarding: Guarding) {
     this.#call = call;
     this.#method = method;
     this.#guarding = guarding;

@@ -5,6 +5,8 @@ import {
   type ServerInterceptor,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { statusNames } from '../../shared/wire/call.js';
 import { AccessServiceService } from '../../shared/wire/gen/parzen/v1/access.js';
 import { StudyServiceService } from '../../shared/wire/gen/parzen/v1/study.js';
 import { TrialServiceService } from '../../shared/wire/gen/parzen/v1/trial.js';
@@ -22,17 +24,12 @@ const methodsOf = (definition: ServiceDefinition): readonly (readonly [string, C
     return [path, { grpc_type: type, grpc_service: service, grpc_method: method }];
   });
 
-/** What the server answers beside our own services, from libraries that do not export their definitions. */
-const bidirectional: CallType = 'bidi_stream';
-const others: readonly CallName[] = [
-  { grpc_type: 'unary', grpc_service: 'grpc.health.v1.Health', grpc_method: 'Check' },
-  { grpc_type: 'unary', grpc_service: 'grpc.health.v1.Health', grpc_method: 'List' },
-  { grpc_type: 'server_stream', grpc_service: 'grpc.health.v1.Health', grpc_method: 'Watch' },
-  ...['v1', 'v1alpha'].map((version) => ({
-    ...{ grpc_type: bidirectional, grpc_service: `grpc.reflection.${version}.ServerReflection` },
-    grpc_method: 'ServerReflectionInfo',
-  })),
-];
+/** `@grpc/reflection` does not export what it serves. */
+const reflectionCalls = ['v1', 'v1alpha'].map((version): readonly [string, CallName] => {
+  const service = `grpc.reflection.${version}.ServerReflection`;
+  const name = { grpc_service: service, grpc_method: 'ServerReflectionInfo' };
+  return [`/${service}/${name.grpc_method}`, { grpc_type: typeOf(true, true), ...name }];
+});
 
 /**
  * All that the server has, by path; other paths come from callers: as labels they would grow without bound. The alert on
@@ -42,7 +39,8 @@ const knownCalls: ReadonlyMap<string, CallName> = new Map([
   ...methodsOf(TrialServiceService),
   ...methodsOf(StudyServiceService),
   ...methodsOf(AccessServiceService),
-  ...others.map((name) => [`/${name.grpc_service}/${name.grpc_method}`, name] as const),
+  ...methodsOf(healthService),
+  ...reflectionCalls,
 ]);
 export const callNames: readonly CallName[] = [...knownCalls.values()];
 
@@ -55,9 +53,7 @@ const codeName = (name: string): string =>
         .split('_')
         .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
         .join('');
-export const codeNames: readonly string[] = Object.keys(status)
-  .filter((name) => !/^\d+$/.test(name))
-  .map(codeName);
+export const codeNames: readonly string[] = statusNames.map(codeName);
 
 export const observeCalls =
   (observer: CallObserver): ServerInterceptor =>

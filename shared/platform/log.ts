@@ -59,7 +59,9 @@ export function createLog({ level, format, write }: LogOptions): Log {
  */
 export const withoutSecrets = (text: string): string =>
   text
-    .replace(/("\w*password\w*":)"(?:[^"\\]|\\.)*"/gi, '$1"***"')
+    .replace(/("\w*password\w*"\s*:\s*)"(?:[^"\\]|\\.)*"/gi, '$1"***"')
+    // The same within a text of JSON, where each backslash is two.
+    .replace(/(\\"\w*password\w*\\"\s*:\s*)\\"(?:[^"\\]|\\\\(?:\\.|[^"\\]))*\\"/gi, '$1\\"***\\"')
     .replace(/(password=)('(?:[^'\\]|\\.)*'|[^\s&"']+)/gi, '$1***')
     .replace(/:\/\/([^\s/:@"]*):[^\s"]*@/g, '://$1:***@')
     .replace(/\bparzen_(worker|read|admin)_[\w-]{16,}/g, 'parzen_$1_***');

@@ -9,6 +9,9 @@ import {
 } from '@grpc/grpc-js';
 import { messageBytesMax } from './limits.js';
 
+/** Names of all codes, as `NOT_FOUND`; an enum of TypeScript holds its numbers as names, too. */
+export const statusNames: readonly string[] = Object.keys(status).filter((name) => !/^\d+$/.test(name));
+
 /** A call that did not succeed. `message` is what the server said, without the code's number in front. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';

@@ -60,7 +60,8 @@ export interface ScaledObject {
         readonly serverAddress: string;
         readonly query: string;
         readonly threshold: string;
-        readonly ignoreNullValues?: 'true' | 'false';
+        /** No answer counts as 0 unless this says no, and ends workers that are busy. */
+        readonly ignoreNullValues: 'false';
       };
     }[];
   };

@@ -86,13 +86,17 @@ describe('a trial', () => {
 
 describe('a secret', () => {
   it('does not get past the log, in whatever it is hidden', () => {
-    const { log, text } = recorded();
+    const { log, lines, text } = recorded();
     const url = 'postgres://parzen:hunter2@db:5432/parzen';
     const token = `parzen_worker_${'x'.repeat(43)}`;
     log.info({ storage: url, token }, `opening ${url} with ${token}`);
     log.error({ err: new Error(`cannot connect to ${url}`, { cause: new Error(token) }) }, 'failed');
+    const connection = { user: 'me', password: 'hun"ter2' };
+    log.info({ connection, as: [JSON.stringify(connection), '{"db_password": "hunter2"}'] }, 'connecting');
     log.info({ nested: { list: ['postgres://p:hun/ter2@ss@db/x'] } }, 'kept: https://host/a@b and a:b@c');
-    expect(text()).not.toMatch(/hunter2|hun\/ter2|xxxx/);
+    expect(text()).not.toMatch(/hunter2|hun\W*ter2|xxxx/);
+    // Each line is still JSON.
+    expect(lines()[2]).toMatchObject({ msg: 'connecting', connection: { user: 'me', password: '***' } });
     expect(text()).toContain('postgres://parzen:***@db:5432/parzen');
     expect(text()).toContain('kept: https://host/a@b and a:b@c');
     let plain = '';

@@ -86,6 +86,15 @@ describe('tokens', () => {
     expect(handled).toEqual(['Unauthenticated', 'Unauthenticated']);
   });
 
+  it('of another role are refused as often as they come, and keep nobody else out', async () => {
+    const { server, token, refusals } = await guarded({ tls: false });
+    const { list } = clients(server.address, { tls: null, token: await token('worker') });
+    for (let i = 0; i < 110; i += 1) expect(await list()).toBe(status.PERMISSION_DENIED);
+    expect(refusals).toEqual(Array(110).fill('role'));
+    const guess = clients(server.address, { tls: null, token: 'guess' });
+    expect(await guess.list()).toBe(status.UNAUTHENTICATED);
+  });
+
   it('are needed for every method but health checks', async () => {
     const { server } = await guarded({ tls: false });
     const { list, beat, delete: remove } = clients(server.address, plainChannel);

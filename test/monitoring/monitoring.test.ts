@@ -1,8 +1,10 @@
 /** Metrics, rules, runbooks and dashboards belong together: what one names, the other has. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { dashboards } from '../../deploy/grafana/src/dashboards.js';
 import { dashboardJson } from '../../deploy/grafana/src/model.js';
 import { metricsPage } from '../../deploy/prometheus/src/metrics-page.js';
@@ -74,6 +76,53 @@ describe('alerts', () => {
     run('check', 'config', path.join(projectRoot, 'deploy/prometheus/prometheus.yml'));
     run('test', 'rules', path.join(projectRoot, 'deploy/prometheus/tests/alerts.test.yml'));
   });
+
+  it.skipIf(absent !== '')(
+    `scale workers by what is owed, to 0 when nothing runs, and not when nobody knows${absent}`,
+    () => {
+      const file = path.join(projectRoot, 'k8s/components/keda/scaled-object.yaml');
+      const { spec } = parse(readFileSync(file, 'utf8')) as {
+        spec: { triggers: [{ metadata: { query: string } }] };
+      };
+      const expr = spec.triggers[0].metadata.query;
+      const base = 'namespace="parzen", instance="a"';
+      const workers = { series: `parzen_workers{${base}, state="busy"}`, values: '3' };
+      const study = (name: string, state: string, owed: number): object[] => [
+        { series: `parzen_study_info{${base}, study="${name}", state="${state}"}`, values: '1' },
+        {
+          series: `study:parzen_trials_remaining:max{namespace="parzen", study="${name}"}`,
+          values: `${owed}`,
+        },
+      ];
+      const gives = (series: readonly object[], values: readonly number[]): object => ({
+        interval: '1m',
+        input_series: series,
+        promql_expr_test: [
+          { expr, eval_time: '0m', exp_samples: values.map((value) => ({ labels: '{}', value })) },
+        ],
+      });
+      const folder = mkdtempSync(path.join(tmpdir(), 'parzen-keda-'));
+      try {
+        const tests = [
+          gives([workers, ...study('one', 'RUNNING', 12), ...study('two', 'PAUSED', 40)], [12]),
+          gives([workers, ...study('two', 'PAUSED', 40)], [0]),
+          gives([workers], [0]),
+          gives([], []),
+        ];
+        writeFileSync(path.join(folder, 'keda.yml'), stringify({ rule_files: [], tests }));
+        const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', 'keda.yml'], {
+          cwd: folder,
+          encoding: 'utf8',
+        });
+        expect({ status, output: status === 0 ? '' : `${stdout}${stderr}` }).toEqual({
+          status: 0,
+          output: '',
+        });
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   const amtool = spawnSync('amtool', ['--version']).error === undefined;
   it.skipIf(!amtool)(

@@ -5,7 +5,7 @@ import { NothingToDo_Reason, type AskResponse } from '../../shared/wire/gen/parz
 import type { AttemptRunner } from '../agent/slot-options.js';
 import type { TrialCall, TrialCalls } from '../agent/trial-calls.js';
 import type { IdleReason } from './slot-times.js';
-import type { WorkerMetrics } from './worker-metrics.js';
+import type { CallMethod, WorkerMetrics } from './worker-metrics.js';
 
 const reasons: Readonly<Record<NothingToDo_Reason, IdleReason>> = {
   [NothingToDo_Reason.ALL_RUNNING]: 'all_running',
@@ -28,7 +28,7 @@ export function watchCalls(
 ): TrialCalls {
   const watch =
     <Request, Response>(
-      method: string,
+      method: CallMethod,
       call: TrialCall<Request, Response>,
       look: (response: Response, request: Request) => void = () => undefined,
     ): TrialCall<Request, Response> =>

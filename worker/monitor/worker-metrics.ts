@@ -1,5 +1,4 @@
 /** The worker's metrics: watches its calls, its trials and its GPU, and counts. */
-import { status } from '@grpc/grpc-js';
 import os from 'node:os';
 import { trialReasons, type Metrics } from '../../shared/core/study/trial.js';
 import {
@@ -12,6 +11,7 @@ import {
 import type { GpuIdentity } from '../gpu/device.js';
 import { outOfMemoryKind, outOfMemoryKinds } from '../gpu/out-of-memory.js';
 import { studiesRememberedMax, studyRememberedMs } from '../limits.js';
+import { statusNames } from '../../shared/wire/call.js';
 import { workerMetrics } from '../metrics.js';
 import type { AttemptResult } from '../trainers/child-trainer.js';
 import type { TrialJob } from '../trainers/port.js';
@@ -31,9 +31,8 @@ export interface WorkerMetricsOptions {
 
 /** Every call that a worker makes, and how it can fail; a call that the worker itself cancels is none. */
 const callMethods = ['Register', 'Ask', 'PutArtifact', 'Tell', 'Release', 'Report', 'Heartbeat'] as const;
-const failureCodes = Object.keys(status).filter(
-  (name) => !/^\d+$/.test(name) && name !== 'OK' && name !== 'CANCELLED',
-);
+export type CallMethod = (typeof callMethods)[number];
+const failureCodes = statusNames.filter((name) => name !== 'OK' && name !== 'CANCELLED');
 const phases = ['load', 'fit', 'predict', 'unknown'] as const;
 
 /** One trial that runs. */
@@ -149,7 +148,7 @@ export class WorkerMetrics {
   }
 
   /** A call failed; `away`: because the coordinator could not be reached. */
-  callFailed(method: string, code: string, away: boolean): void {
+  callFailed(method: CallMethod, code: string, away: boolean): void {
     this.#metrics.callFailures.inc({ method, code });
     if (!away) return;
     this.#connected = false;

@@ -121,7 +121,8 @@ const work: Row = {
         'By method and status. UNAVAILABLE everywhere: the coordinator or its database is away; at one worker: its network.',
       queries: [
         query(
-          `sum by (method, code) (rate(parzen_worker_rpc_failures_total${of}${rate}))`,
+          // All methods, and of the many ways to fail those that happen.
+          `sum by (method, code) (rate(parzen_worker_rpc_failures_total${of}${rate})) > 0 or sum by (method) (rate(parzen_worker_rpc_failures_total${of}${rate}))`,
           '{{method}} {{code}}',
         ),
       ],
